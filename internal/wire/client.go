@@ -1,0 +1,252 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options say what a client may do. Only Now is required.
+type Options struct {
+	// Allow opens ranges that are forbidden otherwise (loopback, private,
+	// link-local, carrier-grade NAT, unique local, multicast, NAT64 …).
+	Allow []netip.Prefix
+	// Timeout limits a whole exchange: resolving, connecting, TLS, sending and
+	// reading the last byte of the answer. 20 seconds if zero.
+	Timeout time.Duration
+	// MaxBody limits the bytes of an answer, counted after decompression.
+	// 1 MiB if zero.
+	MaxBody int64
+	// Now tells the time; it is needed for Retry-After dates.
+	Now func() time.Time
+	// Roots are the certificate authorities trusted; the system's if nil.
+	Roots *x509.CertPool
+	// Resolver resolves names; the system's if nil. It does not matter for
+	// safety: the guard looks at the address that is connected to.
+	Resolver *net.Resolver
+	// Transport replaces the network below HTTP. For tests.
+	Transport http.RoundTripper
+	// Observe is told of each HTTP exchange when it ends. It must not block.
+	Observe func(Call)
+}
+
+// A Client sends requests. It is safe for concurrent use.
+type Client struct {
+	opt    Options
+	dialer *net.Dialer
+	trip   http.RoundTripper
+	kin    *kin
+}
+
+// kin are the clients made from one by Allowing, by the ranges they open. Each
+// has its own pool of connections: a connection that one was allowed to open
+// must never serve a request of another that was not.
+type kin struct {
+	mu sync.Mutex
+	by map[string]*Client
+}
+
+// maxKin bounds the pools kept; beyond it all of them are closed and built anew.
+const maxKin = 256
+
+// A Response is an answer, read to its end.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+	// Truncated says that the answer was longer than Options.MaxBody and that
+	// Body holds its beginning only.
+	Truncated bool
+}
+
+// New returns a client. It panics without Options.Now, which is a mistake of
+// the program and not of its input.
+func New(o Options) *Client {
+	if o.Now == nil {
+		panic("wire: Options.Now is required")
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 20 * time.Second
+	}
+	if o.MaxBody <= 0 {
+		o.MaxBody = 1 << 20
+	}
+	return build(o, &kin{by: map[string]*Client{}})
+}
+
+func build(o Options, k *kin) *Client {
+	c := &Client{opt: o, kin: k}
+	c.dialer = &net.Dialer{
+		Timeout:  o.Timeout,
+		Resolver: o.Resolver,
+		Control:  guard{open: o.Allow}.control,
+	}
+	c.trip = o.Transport
+	if c.trip == nil {
+		c.trip = &http.Transport{
+			Proxy:       nil, // a proxy from the environment would connect in our place, unguarded
+			DialContext: c.dialer.DialContext,
+			// HTTP/1.1 only: a dead HTTP/2 connection would be shared by all
+			// requests to a host, and swallow each until its deadline.
+			ForceAttemptHTTP2:      false,
+			TLSClientConfig:        c.TLS(""),
+			TLSHandshakeTimeout:    o.Timeout,
+			ResponseHeaderTimeout:  o.Timeout,
+			MaxResponseHeaderBytes: 64 << 10,
+			MaxIdleConnsPerHost:    4,
+			MaxIdleConns:           64,
+			IdleConnTimeout:        30 * time.Second,
+		}
+	}
+	return c
+}
+
+// Allowing returns the client with more ranges opened: those of one
+// connection's settings. Clients with the same ranges share their connections.
+func (c *Client) Allowing(p []netip.Prefix) *Client {
+	if len(p) == 0 {
+		return c
+	}
+	o := c.opt
+	o.Allow = merge(c.opt.Allow, p)
+	var key strings.Builder
+	for _, p := range o.Allow {
+		key.WriteString(p.String())
+		key.WriteByte(' ')
+	}
+
+	c.kin.mu.Lock()
+	defer c.kin.mu.Unlock()
+	if found := c.kin.by[key.String()]; found != nil {
+		return found
+	}
+	if len(c.kin.by) >= maxKin {
+		for k, old := range c.kin.by {
+			old.idle()
+			delete(c.kin.by, k)
+		}
+	}
+	made := build(o, c.kin)
+	c.kin.by[key.String()] = made
+	return made
+}
+
+// Close closes the idle connections of the client and of those made from it.
+func (c *Client) Close() {
+	c.idle()
+	c.kin.mu.Lock()
+	defer c.kin.mu.Unlock()
+	for _, k := range c.kin.by {
+		k.idle()
+	}
+}
+
+func (c *Client) idle() {
+	if t, ok := c.trip.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
+
+// TLS returns how to speak TLS to a server of that name, for protocols other
+// than HTTP.
+func (c *Client) TLS(server string) *tls.Config {
+	return &tls.Config{ServerName: server, RootCAs: c.opt.Roots, MinVersion: tls.VersionTLS12}
+}
+
+// Do sends the request once and reads the whole answer. Redirects are not
+// followed: to follow one would send what was meant for one address to another.
+// Any status but 2xx is an error, which Verdict explains; the Response is then
+// filled in too.
+//
+// The secrets, and what the request itself holds of credentials, do not appear
+// in the error, which names the host and neither path nor query.
+func (c *Client) Do(req *http.Request, secrets ...string) (Response, error) {
+	secrets = append(secrets, credentials(req)...)
+	ctx, cancel := context.WithTimeout(req.Context(), c.opt.Timeout)
+	defer cancel()
+
+	fail := func(r Response, err error) (Response, error) {
+		return r, Redact(fmt.Errorf("%s %s: %w", req.Method, origin(req.URL), err), secrets...)
+	}
+	resp, err := c.roundTrip(req.WithContext(ctx))
+	if err != nil {
+		return fail(Response{}, err)
+	}
+	defer resp.Body.Close()
+
+	r := Response{Status: resp.StatusCode, Header: resp.Header}
+	r.Body, err = io.ReadAll(resp.Body)
+	if errors.Is(err, ErrTooLarge) {
+		r.Truncated, err = true, nil
+	}
+	if verdict := c.Judge(resp.StatusCode, resp.Header); verdict != nil {
+		return fail(r, quoting(verdict, r.Body, secrets))
+	}
+	if err != nil { // accepted, perhaps: but an answer cut short is not an answer
+		return fail(r, fmt.Errorf("%s: reading the answer: %w", resp.Status, err))
+	}
+	return r, nil
+}
+
+// HTTP returns a client for vendors' SDKs under the same guard, caps and
+// deadline. It does not judge statuses (see Judge), and net/http puts the URL
+// into the errors that it returns, so that an SDK's errors want Redact.
+func (c *Client) HTTP(secrets ...string) *http.Client {
+	return &http.Client{
+		Timeout:       c.opt.Timeout,
+		Transport:     redacting{c, secrets},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+type redacting struct {
+	*Client
+	secrets []string
+}
+
+func (r redacting) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := r.roundTrip(req)
+	if err != nil {
+		return nil, Redact(err, append(credentials(req), r.secrets...)...)
+	}
+	return resp, nil
+}
+
+// roundTrip is the one way out for HTTP. It classifies the errors of the way,
+// but not the status, and caps the body.
+func (c *Client) roundTrip(req *http.Request) (*http.Response, error) {
+	start := c.opt.Now()
+	call := Call{Host: req.URL.Host, Method: req.Method}
+	done := func(err error) {
+		call.Took = c.opt.Now().Sub(start)
+		call.Outcome = outcome(call.Status, err)
+		if c.opt.Observe != nil {
+			c.opt.Observe(call)
+		}
+	}
+	if err := c.checkURL(req.URL); err != nil {
+		done(err)
+		return nil, err
+	}
+	resp, err := c.trip.RoundTrip(req)
+	if err != nil {
+		err = classify(err)
+		done(err)
+		return nil, err
+	}
+	call.Status = resp.StatusCode
+	resp.Body = &capped{body: resp.Body, left: c.opt.MaxBody, done: func(n int64, err error) {
+		call.Bytes = n
+		done(err)
+	}}
+	return resp, nil
+}

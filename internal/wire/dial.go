@@ -1,0 +1,68 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync/atomic"
+)
+
+// Dial opens a TCP connection under the guard, for protocols other than HTTP.
+// The whole life of the connection is limited by Options.Timeout and by ctx,
+// whatever deadlines its user sets, and what it reads by Options.MaxBody: a
+// server that sends one byte a second, or no end of them, costs no more.
+func (c *Client) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	switch network {
+	case "tcp", "tcp4", "tcp6":
+	default:
+		return nil, fmt.Errorf("dial: %w: network %q is not TCP", ErrRefused, network)
+	}
+	life, cancel := context.WithTimeout(ctx, c.opt.Timeout)
+	conn, err := c.dialer.DialContext(life, network, addr)
+	if err != nil {
+		cancel()
+		return nil, classify(err)
+	}
+	b := &bounded{Conn: conn, life: life, cancel: cancel}
+	b.left.Store(c.opt.MaxBody)
+	b.stop = context.AfterFunc(life, func() { conn.Close() })
+	return b, nil
+}
+
+// bounded is a connection with an end.
+type bounded struct {
+	net.Conn
+	life   context.Context
+	cancel context.CancelFunc
+	stop   func() bool
+	left   atomic.Int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.Conn.Read(p)
+	if b.left.Add(-int64(n)) < 0 {
+		b.Close()
+		return 0, ErrTooLarge
+	}
+	return n, b.reason(err)
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	n, err := b.Conn.Write(p)
+	return n, b.reason(err)
+}
+
+// reason tells why the connection was closed under its user.
+func (b *bounded) reason(err error) error {
+	if err != nil && b.life.Err() != nil {
+		return fmt.Errorf("%w: %w", b.life.Err(), err)
+	}
+	return err
+}
+
+func (b *bounded) Close() error {
+	b.stop()
+	err := b.Conn.Close()
+	b.cancel()
+	return err
+}
