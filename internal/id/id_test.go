@@ -1,0 +1,32 @@
+package id_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/internal/id"
+)
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func TestNewSortsByTime(t *testing.T) {
+	a, b := id.New(noon), id.New(noon.Add(time.Millisecond))
+	if !id.Valid(a) || a[14] != '7' || a >= b {
+		t.Errorf("%s, then %s", a, b)
+	}
+}
+
+func TestMemberFindsItsSeries(t *testing.T) {
+	s := id.NewSeries(noon)
+	for _, n := range []int{0, 1, 255, 256, id.Members - 1} {
+		series, got, err := id.SplitMember(s.Member(n))
+		if err != nil || series != s.String() || got != n {
+			t.Errorf("member %d: series %s, number %d, %v; want %s", n, series, got, err, s)
+		}
+	}
+	for _, bad := range []string{"", "x", "0190a5f2-1c3e-7000-8000-00000000000g", "0190a5f21c3e70008000000000000000"} {
+		if _, _, err := id.SplitMember(bad); err == nil {
+			t.Errorf("%q was taken", bad)
+		}
+	}
+}
