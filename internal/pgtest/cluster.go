@@ -10,7 +10,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 )
 
@@ -179,11 +178,11 @@ func account() (*syscall.Credential, error) {
 	if err != nil {
 		return nil, fmt.Errorf("PostgreSQL does not run as root: %w", err)
 	}
-	uid, err := strconv.ParseUint(strings.TrimSpace(u.Uid), 10, 32)
+	uid, err := strconv.ParseUint(u.Uid, 10, 32)
 	if err != nil {
 		return nil, fmt.Errorf("user postgres: %w", err)
 	}
-	gid, err := strconv.ParseUint(strings.TrimSpace(u.Gid), 10, 32)
+	gid, err := strconv.ParseUint(u.Gid, 10, 32)
 	if err != nil {
 		return nil, fmt.Errorf("user postgres: %w", err)
 	}
