@@ -1,0 +1,51 @@
+# Muster. `make help` lists what there is to do.
+
+GO         ?= go
+PKG        ?= ./...
+FUZZTIME   ?= 20s
+VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Results are taken from Go's cache while you work; CI runs every test.
+TESTFLAGS  ?= -timeout=15m $(if $(CI),-count=1)
+# A regular expression of packages that run without the race detector, because
+# they would take minutes under it. Empty: none.
+PLAIN      ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test bench lint fuzz golden test-long tools clean bin/testreport
+
+help: ## List these targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  PKG=./oncall/... narrows test, test-long and bench; FUZZTIME=5m lengthens fuzz.'
+
+build: ## Build bin/muster, one static binary.
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/muster ./cmd/muster
+
+demo: build ## Build, and run an hour of a made-up company's trouble.
+	bin/muster demo
+
+test: tools lint bin/testreport ## Install what is missing, lint, and run every test under the race detector.
+	bin/testreport -race -plain='$(PLAIN)' -packages='$(PKG)' -- $(TESTFLAGS)
+
+test-long: tools bin/testreport ## Run the tests that take minutes too (MUSTER_LONG=1), without the race detector.
+	MUSTER_LONG=1 bin/testreport -packages='$(PKG)' -- -timeout=60m -count=1
+
+bench: ## Run the benchmarks.
+	$(GO) test -run='^$$' -bench=. -benchmem $(PKG)
+
+lint: ## gofmt, go vet and staticcheck.
+	@scripts/lint.sh
+
+fuzz: ## Run each fuzz test for FUZZTIME.
+	@scripts/fuzz.sh $(FUZZTIME)
+
+golden: ## Write the golden files anew; read the diff before you commit it.
+	@scripts/golden.sh
+
+tools: ## Install the programs that tests need (Debian packages), if any is missing.
+	@scripts/install-tools.sh
+
+clean: ## Remove what was built.
+	rm -rf bin dist
+
+bin/testreport:
+	$(GO) build -o $@ ./internal/testreport
