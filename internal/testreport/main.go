@@ -67,14 +67,11 @@ func run(out io.Writer, race bool, plain string, patterns, flags []string) (ok b
 		long:    os.Getenv("MUSTER_LONG") != "",
 		samples: noSamples == nil,
 	})
+	withRace := flags
 	if race {
-		flags = append([]string{"-race"}, flags...)
+		withRace = append([]string{"-race"}, flags...)
 	}
-	whole := goTest(rep, flags, checked)
-	if len(unchecked) > 0 {
-		withoutRace := flags[1:]
-		whole = errors.Join(whole, goTest(rep, withoutRace, unchecked))
-	}
+	whole := errors.Join(goTest(rep, withRace, checked), goTest(rep, flags, unchecked))
 	return rep.close() && whole == nil, whole
 }
 

@@ -129,7 +129,7 @@ func (r *report) endPackage(t test, e event) (wrote bool) {
 	// time-out is about; go test has no event for its end.
 	for _, left := range slices.Clone(r.running) {
 		if left.pkg == t.pkg {
-			r.fail(left, r.forget(left))
+			r.fail(left, append(r.forget(left), "did not end: the process did, or was out of time"))
 		}
 	}
 	if r.broken[t.pkg] == 0 {
