@@ -239,7 +239,7 @@ func (c *Client) roundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := c.trip.RoundTrip(req)
 	if err != nil {
-		err = classify(err)
+		err = Classify(err)
 		done(err)
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func (c *Client) Dial(ctx context.Context, network, addr string) (net.Conn, erro
 	conn, err := c.dialer.DialContext(life, network, addr)
 	if err != nil {
 		cancel()
-		return nil, classify(err)
+		return nil, Classify(err)
 	}
 	b := &bounded{Conn: conn, life: life, cancel: cancel}
 	b.left.Store(c.opt.MaxBody)

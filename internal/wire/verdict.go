@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -95,8 +94,11 @@ func retryAfter(s string, now time.Time) time.Duration {
 	return min(max(at.Sub(now), 0), maxAfter)
 }
 
-// classify marks the errors of the way that will come again.
-func classify(err error) error {
+// Classify marks an error of the way as refused if it will come again: a
+// certificate that does not hold, a server that does not speak TLS at all, an
+// address that is none. It is for protocols spoken over Dial; what the other
+// methods return was classified already.
+func Classify(err error) error {
 	if errors.Is(err, ErrRefused) {
 		return err
 	}
@@ -116,19 +118,25 @@ func classify(err error) error {
 }
 
 // quoting adds the beginning of an answer to an error, quoted, for it comes
-// from outside. Secrets are taken out first: quoting would change their form.
+// from outside.
 func quoting(err error, body []byte, secrets []string) error {
-	const most = 200
-	text := bytes.TrimSpace(body)
-	if len(text) == 0 {
+	text := Excerpt(string(body), 200, secrets...)
+	if text == "" {
 		return err
 	}
-	// Cut after redacting: the cut could leave half a secret that no longer matches.
-	clean := redactText(string(text[:min(len(text), 16<<10)]), secrets)
-	if len(clean) > most {
-		clean = strings.ToValidUTF8(clean[:most], "") + "…"
+	return noted{err, text}
+}
+
+// Excerpt returns the first bytes of a text from outside without the secrets,
+// to be quoted in an error. To cut first and to redact then would be wrong: the
+// cut can leave half a secret, which is no longer recognized.
+func Excerpt(text string, most int, secrets ...string) string {
+	const enough = 16 << 10
+	text = redactText(strings.TrimSpace(text[:min(len(text), enough)]), secrets)
+	if len(text) > most {
+		text = text[:most] + "…"
 	}
-	return noted{err, clean}
+	return strings.ToValidUTF8(text, "")
 }
 
 // noted is an error with the other side's own words. A Later stays a Later.
