@@ -1,0 +1,129 @@
+package jsonscan
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Position returns the line and column of the byte at offset, both from 1. A
+// line ends with a line feed; a column counts characters (Unicode code points;
+// a bad byte counts as one). An offset outside the text is moved to its end.
+func Position(data []byte, offset int) (line, column int) {
+	before := data[:min(max(offset, 0), len(data))]
+	start := bytes.LastIndexByte(before, '\n') + 1
+	return bytes.Count(before, []byte{'\n'}) + 1, utf8.RuneCount(before[start:]) + 1
+}
+
+// Position returns the line and column where the value begins.
+func (v Value) Position() (line, column int) {
+	if v.doc == nil {
+		return 1, 1
+	}
+	return Position(v.doc.data, v.Offset())
+}
+
+// Pointer returns the JSON pointer (RFC 6901) to the value. A name longer than
+// 64 bytes is cut, with an ellipsis, as a pointer is for people to read.
+func (v Value) Pointer() string {
+	if v.doc == nil {
+		return ""
+	}
+	var p []byte
+	at := v.doc.Root()
+	for at.at < v.at {
+		n, inner := 0, at
+		for name, child := range at.children() {
+			if inner = child; v.at < v.doc.after(child.at) {
+				if name.doc != nil {
+					p = appendToken(p, name.Text())
+				} else {
+					p = appendIndex(p, n)
+				}
+				break
+			}
+			n++
+		}
+		if inner == at { // a name of at, not a value
+			break
+		}
+		at = inner
+	}
+	return string(p)
+}
+
+// maxToken is how much of a name a pointer shows.
+const maxToken = 64
+
+func appendToken(p []byte, name string) []byte {
+	if len(name) > maxToken {
+		cut := maxToken
+		for cut > 0 && !utf8.RuneStart(name[cut]) {
+			cut--
+		}
+		name = name[:cut] + "…"
+	}
+	p = append(p, '/')
+	for i := range len(name) {
+		switch c := name[i]; c {
+		case '~':
+			p = append(p, "~0"...)
+		case '/':
+			p = append(p, "~1"...)
+		default:
+			p = append(p, c)
+		}
+	}
+	return p
+}
+
+func appendIndex(p []byte, n int) []byte {
+	return strconv.AppendInt(append(p, '/'), int64(n), 10)
+}
+
+// tokens yields the decoded reference tokens of a JSON pointer.
+func tokens(pointer string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if pointer == "" {
+			return
+		}
+		for token := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+			token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
+			if !yield(token) {
+				return
+			}
+		}
+	}
+}
+
+// Explain places an error of encoding/json about data: a *json.SyntaxError or
+// *json.UnmarshalTypeError. It returns nil for every other error.
+func Explain(data []byte, err error) *Error {
+	var syntax *json.SyntaxError
+	var typ *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		_, scanErr := Scan(data, Limits{})
+		var e *Error
+		if errors.As(scanErr, &e) {
+			return e
+		}
+		line, column := Position(data, int(syntax.Offset)-1)
+		return &Error{int(syntax.Offset) - 1, line, column, "", syntax.Error()}
+	case errors.As(err, &typ):
+		e := Error{Offset: max(int(typ.Offset)-1, 0)}
+		if doc, err := Scan(data, Limits{}); err == nil {
+			v := doc.At(e.Offset) // encoding/json gives an offset after what it read
+			e.Offset, e.Pointer = v.Offset(), v.Pointer()
+		}
+		e.Line, e.Column = Position(data, e.Offset)
+		e.Detail = fmt.Sprintf("%s, want %s", typ.Value, typ.Type)
+		return &e
+	}
+	return nil
+}
