@@ -1,0 +1,229 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/musterhq/muster/incident"
+)
+
+// readAhead reads the alerts that the units of a batch will ask for, in few
+// queries, and remembers those that do not exist.
+func (b *batch) readAhead(units []*unit) error {
+	byIntegration := map[AlertKey][]string{} // Key is empty here
+	for _, u := range units {
+		for _, k := range u.keys {
+			if b.all.alerts[k] == nil {
+				b.all.alerts[k] = &alertRow{alert: incident.Alert{Org: k.Org, Integration: k.Integration, Key: k.Key}}
+				group := AlertKey{Org: k.Org, Integration: k.Integration}
+				byIntegration[group] = append(byIntegration[group], k.Key)
+			}
+		}
+	}
+	for group, keys := range byIntegration {
+		err := inChunks(len(keys), func(from, to int) error {
+			args := append(anys(keys[from:to]), group.Org, group.Integration)
+			n := to - from
+			text := b.c.list(`SELECT version, body FROM alerts WHERE newest = 1 AND dedup_key IN (`, n, fmt.Sprintf(`) AND org = $%d AND integration = $%d`, n+1, n+2)+b.c.s.dialect.forUpdate)
+			return b.readAlerts(text, args)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readAlerts runs a query of (version, body) and keeps what it finds.
+func (b *batch) readAlerts(text string, args []any) error {
+	rows, err := b.c.query(b.ctx, text, args...)
+	if err != nil {
+		return fmt.Errorf("read alerts: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		a, err := scanAlert(rows)
+		if err != nil {
+			return fmt.Errorf("read alerts: %w", err)
+		}
+		b.all.alerts[AlertKey{a.Org, a.Integration, a.Key}] = &alertRow{alert: a}
+	}
+	return rows.Err()
+}
+
+func scanAlert(rows *sql.Rows) (incident.Alert, error) {
+	var a incident.Alert
+	var version int64
+	var body []byte
+	if err := rows.Scan(&version, &body); err != nil {
+		return a, err
+	}
+	if err := json.Unmarshal(body, &a); err != nil {
+		return a, err
+	}
+	a.Version = version
+	return a, nil
+}
+
+// Alert returns the newest alert of a key; one of status NoAlert if there is none.
+func (t *Tx) Alert(key AlertKey) (incident.Alert, error) {
+	if row := t.staged.alerts[key]; row != nil {
+		return row.alert, nil
+	}
+	if row := t.b.all.alerts[key]; row != nil {
+		return row.alert, nil
+	}
+	t.b.all.alerts[key] = &alertRow{alert: incident.Alert{Org: key.Org, Integration: key.Integration, Key: key.Key}}
+	err := t.b.readAlerts(`SELECT version, body FROM alerts WHERE newest = 1 AND org = $1 AND integration = $2 AND dedup_key = $3`+t.b.c.s.dialect.forUpdate,
+		[]any{key.Org, key.Integration, key.Key})
+	if err != nil {
+		return incident.Alert{}, t.b.fail("alert", err)
+	}
+	return t.b.all.alerts[key].alert, nil
+}
+
+// PutAlert stages an alert as the newest of its key; the one that was, if it
+// is another, becomes history.
+func (t *Tx) PutAlert(a incident.Alert) error {
+	key := AlertKey{a.Org, a.Integration, a.Key}
+	before, err := t.Alert(key)
+	if err != nil {
+		return err
+	}
+	if before.ID != "" && before.ID != a.ID {
+		t.staged.retired = append(t.staged.retired, before.ID)
+		if row := t.dirtyAlert(key); row != nil { // it began and ended in this commit: still a row of its own
+			t.staged.history = append(t.staged.history, row.alert)
+		}
+	}
+	a.Version++
+	t.staged.alerts[key] = &alertRow{alert: a, dirty: true}
+	return nil
+}
+
+func (t *Tx) dirtyAlert(key AlertKey) *alertRow {
+	for _, m := range []staged{t.staged, t.b.all} {
+		if row := m.alerts[key]; row != nil && row.dirty {
+			return row
+		}
+	}
+	return nil
+}
+
+// FiringAlerts returns the alerts of an incident that fire, as this
+// transaction sees them.
+func (t *Tx) FiringAlerts(incidentID string) ([]incident.Alert, error) {
+	rows, err := t.b.c.query(t.b.ctx, `SELECT version, body FROM alerts WHERE incident = $1 AND status = 'firing'`, incidentID)
+	if err != nil {
+		return nil, t.b.fail("alerts of an incident", err)
+	}
+	defer rows.Close()
+	seen := map[AlertKey]incident.Alert{}
+	for rows.Next() {
+		a, err := scanAlert(rows)
+		if err != nil {
+			return nil, t.b.fail("alerts of an incident", err)
+		}
+		seen[AlertKey{a.Org, a.Integration, a.Key}] = a
+	}
+	if err := rows.Err(); err != nil {
+		return nil, t.b.fail("alerts of an incident", err)
+	}
+	for _, m := range []staged{t.b.all, t.staged} {
+		for key, row := range m.alerts {
+			if row.dirty && (row.alert.IncidentID == incidentID || seen[key].ID != "") {
+				seen[key] = row.alert
+			}
+		}
+	}
+	var firing []incident.Alert
+	for _, a := range seen {
+		if a.Status == incident.Firing && a.IncidentID == incidentID {
+			firing = append(firing, a)
+		}
+	}
+	slices.SortFunc(firing, func(a, b incident.Alert) int {
+		return compareKeys(AlertKey{a.Org, a.Integration, a.Key}, AlertKey{b.Org, b.Integration, b.Key})
+	})
+	return firing, nil
+}
+
+// An AlertFilter selects alerts of an organization.
+type AlertFilter struct {
+	Status   incident.AlertStatus // "" for all
+	Incident string
+	After    string // id of the last one of the page before
+	Limit    int
+}
+
+// Alerts lists alerts, newest first.
+func (s *Store) Alerts(ctx context.Context, org string, f AlertFilter) ([]incident.Alert, error) {
+	text, args := `SELECT version, body FROM alerts WHERE org = $1`, []any{org}
+	add := func(condition string, arg any) {
+		args = append(args, arg)
+		text += fmt.Sprintf(condition, len(args))
+	}
+	if f.Status != "" {
+		add(` AND status = $%d`, string(f.Status))
+	} else {
+		text += ` AND status <> 'tombstone'`
+	}
+	if f.Incident != "" {
+		add(` AND incident = $%d`, f.Incident)
+	}
+	if f.After != "" {
+		add(` AND id < $%d`, f.After)
+	}
+	add(` ORDER BY id DESC LIMIT $%d`, f.Limit)
+	rows, err := s.read.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, fmt.Errorf("list alerts: %w", err)
+	}
+	defer rows.Close()
+	list := []incident.Alert{}
+	for rows.Next() {
+		a, err := scanAlert(rows)
+		if err != nil {
+			return nil, fmt.Errorf("list alerts: %w", err)
+		}
+		list = append(list, a)
+	}
+	return list, rows.Err()
+}
+
+// AlertByID returns one alert.
+func (s *Store) AlertByID(ctx context.Context, org, alertID string) (incident.Alert, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT version, body FROM alerts WHERE org = $1 AND id = $2`, org, alertID)
+	if err != nil {
+		return incident.Alert{}, fmt.Errorf("alert %s: %w", alertID, err)
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		return incident.Alert{}, fmt.Errorf("alert %s: %w", alertID, errors.Join(ErrNotFound, rows.Err()))
+	}
+	return scanAlert(rows)
+}
+
+// ExpiredAlerts returns the keys of firing alerts that were not repeated in
+// the time their sender promised.
+func (s *Store) ExpiredAlerts(ctx context.Context, now time.Time, limit int) ([]AlertKey, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT org, integration, dedup_key FROM alerts WHERE until <= $1 AND until IS NOT NULL AND status = 'firing' ORDER BY until LIMIT $2`, now.UnixMicro(), limit)
+	if err != nil {
+		return nil, fmt.Errorf("expired alerts: %w", err)
+	}
+	defer rows.Close()
+	var keys []AlertKey
+	for rows.Next() {
+		var k AlertKey
+		if err := rows.Scan(&k.Org, &k.Integration, &k.Key); err != nil {
+			return nil, fmt.Errorf("expired alerts: %w", err)
+		}
+		keys = append(keys, k)
+	}
+	return keys, rows.Err()
+}

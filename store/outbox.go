@@ -1,0 +1,179 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Outgoing is one row of the outbox: something that must leave, at least once.
+// Its ID is fixed before it is sent and the same for every attempt.
+type Outgoing struct {
+	ID          string // key of the notification
+	Org         string
+	Incident    string
+	Kind        string // page, update, card, approval, ticket …
+	Destination string // what may hang or fail together: connection and address
+	ClimbStep   string // of a page: climb/round/step/user
+	Due         time.Time
+	Body        json.RawMessage
+
+	Attempt  int64 // the fencing token of the lease
+	Revision int64
+	State    string // pending, sent, failed, cancelled
+	Error    string
+}
+
+// Claim leases up to limit due rows until the given instant, at most perDest
+// for each destination, none of the busy ones. Claim is a unit of its own.
+func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest int, busy []string) ([]Outgoing, error) {
+	var claimed []Outgoing
+	err := s.Write(ctx, func(t *Tx) error {
+		claimed = nil
+		args := []any{until.UnixMicro(), now.UnixMicro(), limit, perDest}
+		exclude := ""
+		if len(busy) > 0 {
+			exclude = ` AND destination NOT IN (` + marks(len(busy), 5) + `)`
+			args = append(args, anys(busy)...)
+		}
+		rows, err := t.b.c.conn.QueryContext(t.b.ctx, `
+			UPDATE outbox SET lease_until = $1, attempt = attempt + 1
+			WHERE state = 'pending' AND lease_until <= $2 AND id IN (
+				SELECT id FROM outbox WHERE id IN (
+					SELECT id FROM (
+						SELECT id, due, ROW_NUMBER() OVER (PARTITION BY destination ORDER BY due, id) AS nth
+						FROM outbox WHERE state = 'pending' AND due <= $2 AND lease_until <= $2`+exclude+`
+					) AS ranked WHERE nth <= $4 ORDER BY due, id LIMIT $3
+				)`+s.dialect.skipLocked+`
+			)
+			RETURNING `+outgoingColumns, args...)
+		if err != nil {
+			return t.b.fail("claim", err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			o, err := scanOutgoing(rows)
+			if err != nil {
+				return t.b.fail("claim", err)
+			}
+			claimed = append(claimed, o)
+		}
+		if err := rows.Err(); err != nil {
+			return t.b.fail("claim", err)
+		}
+		return nil
+	})
+	return claimed, err
+}
+
+const outgoingColumns = `id, org, incident, kind, destination, climb_step, due, attempt, revision, state, error, body`
+
+func scanOutgoing(rows *sql.Rows) (Outgoing, error) {
+	var o Outgoing
+	var due int64
+	var body []byte
+	err := rows.Scan(&o.ID, &o.Org, &o.Incident, &o.Kind, &o.Destination, &o.ClimbStep, &due, &o.Attempt, &o.Revision, &o.State, &o.Error, &body)
+	o.Due, o.Body = time.UnixMicro(due).UTC(), body
+	return o, err
+}
+
+// NextDue returns when the next row of the outbox is due, or the zero instant.
+func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
+	var due sql.NullInt64
+	err := s.read.QueryRowContext(ctx, `SELECT min(CASE WHEN lease_until > due THEN lease_until ELSE due END) FROM outbox WHERE state = 'pending'`).Scan(&due)
+	return instant(due), wrap("next due", err)
+}
+
+// Sent stores that a claimed row was accepted by its receiver. It reports
+// false if the lease was lost meanwhile. A row whose revision grew while it was
+// sent stays pending: what was sent is old.
+func (t *Tx) Sent(o Outgoing, now time.Time) (bool, error) {
+	res, err := t.exec("store a receipt", `
+		UPDATE outbox SET state = CASE WHEN revision = $3 THEN 'sent' ELSE 'pending' END, done_at = $4, lease_until = 0, error = ''
+		WHERE id = $1 AND attempt = $2 AND state IN ('pending', 'cancelled')`, o.ID, o.Attempt, o.Revision, now.UnixMicro())
+	if err != nil {
+		return false, err
+	}
+	n, _ := res.RowsAffected()
+	return n > 0, nil
+}
+
+// Later stores that a claimed row could not be sent now and is due again.
+func (t *Tx) Later(o Outgoing, due time.Time, reason string) (bool, error) {
+	res, err := t.exec("store a failed attempt", `
+		UPDATE outbox SET due = $3, lease_until = 0, error = $4 WHERE id = $1 AND attempt = $2 AND state = 'pending'`,
+		o.ID, o.Attempt, due.UnixMicro(), reason)
+	if err != nil {
+		return false, err
+	}
+	n, _ := res.RowsAffected()
+	return n > 0, nil
+}
+
+// Give ends a claimed row that will not be sent: state is "failed" or
+// "cancelled". The other pending pages of the same person and step become due
+// at once, so that a refusal costs nobody the wait.
+func (t *Tx) Give(o Outgoing, state, reason string, now time.Time) (bool, error) {
+	res, err := t.exec("give up an outgoing row", `
+		UPDATE outbox SET state = $3, done_at = $4, lease_until = 0, error = $5 WHERE id = $1 AND attempt = $2 AND state = 'pending'`,
+		o.ID, o.Attempt, state, now.UnixMicro(), reason)
+	if err != nil {
+		return false, err
+	}
+	if n, _ := res.RowsAffected(); n == 0 {
+		return false, nil
+	}
+	if state == "failed" && o.ClimbStep != "" {
+		t.b.woken.Outbox = true
+		_, err = t.exec("pull the next contact method forward", `
+			UPDATE outbox SET due = $3 WHERE incident = $1 AND climb_step = $2 AND state = 'pending' AND due > $3`, o.Incident, o.ClimbStep, now.UnixMicro())
+	}
+	return true, err
+}
+
+// Outgoing lists the outbox rows of an incident, oldest first.
+func (s *Store) Outgoing(ctx context.Context, org, incidentID string) ([]Outgoing, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT `+outgoingColumns+` FROM outbox WHERE org = $1 AND incident = $2 ORDER BY created_at, id`, org, incidentID)
+	if err != nil {
+		return nil, fmt.Errorf("outbox of %s: %w", incidentID, err)
+	}
+	defer rows.Close()
+	var list []Outgoing
+	for rows.Next() {
+		o, err := scanOutgoing(rows)
+		if err != nil {
+			return nil, fmt.Errorf("outbox of %s: %w", incidentID, err)
+		}
+		list = append(list, o)
+	}
+	return list, rows.Err()
+}
+
+// A Message is where an incident's message stands at a destination.
+type Message struct {
+	Incident, Destination, Org, Channel, Connection, Address string
+
+	Ref string // what the channel needs to edit or thread
+}
+
+// PutMessage keeps where an incident's message stands.
+func (t *Tx) PutMessage(m Message) error {
+	_, err := t.exec("keep a message's place", `
+		INSERT INTO messages (incident, destination, org, channel, connection, address, ref) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (incident, destination) DO UPDATE SET ref = excluded.ref`,
+		m.Incident, m.Destination, m.Org, m.Channel, m.Connection, m.Address, m.Ref)
+	return err
+}
+
+// Message returns where an incident's message stands at a destination, or ErrNotFound.
+func (s *Store) Message(ctx context.Context, org, incidentID, destination string) (Message, error) {
+	m := Message{Incident: incidentID, Destination: destination, Org: org}
+	err := s.read.QueryRowContext(ctx, `SELECT channel, connection, address, ref FROM messages WHERE org = $1 AND incident = $2 AND destination = $3`, org, incidentID, destination).
+		Scan(&m.Channel, &m.Connection, &m.Address, &m.Ref)
+	return m, notFound("message", err)
+}
+
+// Refresh makes the messages of an incident due to be edited.
+func (t *Tx) Refresh(incidentID string) { t.staged.refresh = append(t.staged.refresh, incidentID) }

@@ -1,0 +1,152 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// A Run is the row of a runbook's run; Body is what the runbook package makes of it.
+type Run struct {
+	ID, Org, Incident, Runbook, Target, State string
+
+	Due       time.Time // when the engine must look at it; zero: never
+	CreatedAt time.Time
+	StartedAt time.Time // when its first step began; counts against the budget
+	Version   int64
+	Body      []byte
+
+	Attempt int64 // fencing token of the lease
+}
+
+const runColumns = `id, org, incident, runbook, target, state, due, created_at, started_at, version, attempt, body`
+
+func scanRun(row interface{ Scan(...any) error }) (Run, error) {
+	var r Run
+	var due, started sql.NullInt64
+	var created int64
+	err := row.Scan(&r.ID, &r.Org, &r.Incident, &r.Runbook, &r.Target, &r.State, &due, &created, &started, &r.Version, &r.Attempt, &r.Body)
+	r.Due, r.CreatedAt, r.StartedAt = instant(due), time.UnixMicro(created).UTC(), instant(started)
+	return r, err
+}
+
+// AddRun inserts a run; there is one per incident and runbook, so that a
+// repeated event starts nothing twice. It reports whether it is new.
+func (t *Tx) AddRun(r Run) (bool, error) {
+	res, err := t.exec("add a run", `
+		INSERT INTO runs (id, org, incident, runbook, target, state, due, lease_until, attempt, created_at, started_at, version, body)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, 1, $10) ON CONFLICT (incident, runbook) DO NOTHING`,
+		r.ID, r.Org, r.Incident, r.Runbook, r.Target, r.State, micros(r.Due), r.CreatedAt.UnixMicro(), micros(r.StartedAt), string(r.Body))
+	if err != nil {
+		return false, err
+	}
+	n, _ := res.RowsAffected()
+	t.b.woken.Runs = true
+	return n > 0, nil
+}
+
+// SaveRun writes a run that was read at its Version, or returns ErrMoved. A
+// run held under a lease is given back: the lease ends.
+func (t *Tx) SaveRun(r Run) error {
+	res, err := t.exec("save run "+r.ID, `
+		UPDATE runs SET state = $3, due = $4, started_at = $5, body = $6, version = version + 1, lease_until = 0
+		WHERE id = $1 AND version = $2`, r.ID, r.Version, r.State, micros(r.Due), micros(r.StartedAt), string(r.Body))
+	if err != nil {
+		return err
+	}
+	if n, _ := res.RowsAffected(); n == 0 {
+		return fmt.Errorf("save run %s: %w", r.ID, ErrMoved)
+	}
+	t.b.woken.Runs = true
+	return nil
+}
+
+// HoldRun is SaveRun, but keeps the lease until the given instant: a step is
+// about to begin.
+func (t *Tx) HoldRun(r Run, until time.Time) error {
+	if err := t.SaveRun(r); err != nil {
+		return err
+	}
+	_, err := t.exec("hold run "+r.ID, `UPDATE runs SET lease_until = $2 WHERE id = $1`, r.ID, until.UnixMicro())
+	return err
+}
+
+// ClaimRuns leases runs that are due.
+func (s *Store) ClaimRuns(ctx context.Context, now, until time.Time, limit int) ([]Run, error) {
+	var claimed []Run
+	err := s.Write(ctx, func(t *Tx) error {
+		claimed = nil
+		rows, err := t.b.c.query(t.b.ctx, `
+			UPDATE runs SET lease_until = $1, attempt = attempt + 1
+			WHERE lease_until <= $2 AND id IN (
+				SELECT id FROM runs WHERE due IS NOT NULL AND due <= $2 AND lease_until <= $2 ORDER BY due, id LIMIT $3`+s.dialect.skipLocked+`
+			) RETURNING `+runColumns, until.UnixMicro(), now.UnixMicro(), limit)
+		if err != nil {
+			return t.b.fail("claim runs", err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			r, err := scanRun(rows)
+			if err != nil {
+				return t.b.fail("claim runs", err)
+			}
+			claimed = append(claimed, r)
+		}
+		if err := rows.Err(); err != nil {
+			return t.b.fail("claim runs", err)
+		}
+		return nil
+	})
+	return claimed, err
+}
+
+// NextRun returns when the next run is due, or the zero instant.
+func (s *Store) NextRun(ctx context.Context) (time.Time, error) {
+	var due sql.NullInt64
+	err := s.read.QueryRowContext(ctx, `SELECT min(CASE WHEN lease_until > due THEN lease_until ELSE due END) FROM runs WHERE due IS NOT NULL`).Scan(&due)
+	return instant(due), wrap("next run", err)
+}
+
+// RunByID returns one run.
+func (s *Store) RunByID(ctx context.Context, org, runID string) (Run, error) {
+	r, err := scanRun(s.read.QueryRowContext(ctx, `SELECT `+runColumns+` FROM runs WHERE org = $1 AND id = $2`, org, runID))
+	return r, notFound("run "+runID, err)
+}
+
+// Runs lists the runs of an incident, oldest first.
+func (s *Store) Runs(ctx context.Context, org, incidentID string) ([]Run, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT `+runColumns+` FROM runs WHERE org = $1 AND incident = $2 ORDER BY id`, org, incidentID)
+	if err != nil {
+		return nil, fmt.Errorf("runs of %s: %w", incidentID, err)
+	}
+	defer rows.Close()
+	list := []Run{}
+	for rows.Next() {
+		r, err := scanRun(rows)
+		if err != nil {
+			return nil, fmt.Errorf("runs of %s: %w", incidentID, err)
+		}
+		list = append(list, r)
+	}
+	return list, rows.Err()
+}
+
+// RunStarts returns when runs of a runbook against a target began since an
+// instant, for its budget.
+func (s *Store) RunStarts(ctx context.Context, org, runbook, target string, since time.Time) ([]time.Time, error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT started_at FROM runs WHERE org = $1 AND runbook = $2 AND target = $3 AND started_at >= $4 ORDER BY started_at`, org, runbook, target, since.UnixMicro())
+	if err != nil {
+		return nil, fmt.Errorf("budget: %w", err)
+	}
+	defer rows.Close()
+	var starts []time.Time
+	for rows.Next() {
+		var us int64
+		if err := rows.Scan(&us); err != nil {
+			return nil, fmt.Errorf("budget: %w", err)
+		}
+		starts = append(starts, time.UnixMicro(us).UTC())
+	}
+	return starts, rows.Err()
+}

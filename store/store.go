@@ -1,0 +1,220 @@
+// Package store is all the SQL of Muster: one schema and one set of statements
+// for SQLite and PostgreSQL. It knows rows, transactions and leases; it decides
+// nothing about incidents and never asks what time it is.
+//
+// Everything that is written goes through one committer (Run), which takes what
+// is queued, at most batchEvents events, and commits it as one transaction: so
+// that one fsync serves many requests. Write returns when its unit is durable.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the PostgreSQL driver
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the SQLite driver
+)
+
+// Errors that callers tell apart.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrMoved    = errors.New("changed meanwhile") // someone saved it after it was read
+	ErrExists   = errors.New("exists already")
+	ErrBusy     = errors.New("the database is not available") // worth another try later
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// A Store is an open database.
+type Store struct {
+	write   *sql.DB // one connection on SQLite, which allows one writer
+	read    *sql.DB
+	dialect dialect
+	log     *slog.Logger
+
+	queue   *queue
+	wake    func(Woken)
+	commits atomic.Int64
+	units   atomic.Int64
+}
+
+// Woken says which loops have something new to do after a commit.
+type Woken struct{ Outbox, Incidents, Runs, Config bool }
+
+// dialect holds the few fragments in which the databases differ.
+type dialect struct {
+	name       string // "sqlite" or "postgres"
+	driver     string
+	skipLocked string // for a claim
+	forUpdate  string // for a row that this transaction will change
+	goose      goose.Dialect
+}
+
+var sqlite = dialect{name: "sqlite", driver: "sqlite", goose: goose.DialectSQLite3}
+
+var postgres = dialect{name: "postgres", driver: "pgx", skipLocked: " FOR UPDATE SKIP LOCKED", forUpdate: " FOR UPDATE", goose: goose.DialectPostgres}
+
+// Open opens a database and brings its schema up to date. The address is
+// "postgres://…", a path of a SQLite file, or ":memory:". The caller runs Run,
+// without which nothing is written, and closes the store after it.
+func Open(ctx context.Context, address string, log *slog.Logger) (*Store, error) {
+	s := &Store{log: log, queue: newQueue(), wake: func(Woken) {}}
+	var err error
+	switch {
+	case strings.HasPrefix(address, "postgres://"), strings.HasPrefix(address, "postgresql://"):
+		err = s.openPostgres(address)
+	case address == ":memory:":
+		s.dialect = sqlite
+		if s.write, err = sql.Open("sqlite", "file::memory:?"+sqlitePragmas); err == nil {
+			s.write.SetMaxOpenConns(1)
+			s.read = s.write
+		}
+	case strings.Contains(address, "://"):
+		return nil, fmt.Errorf("database %q: want postgres://…, a file path or :memory:", scheme(address))
+	default:
+		err = s.openSQLite(address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := s.migrate(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// sqlitePragmas: FULL, because 202 promises "on disk"; temp_store in memory,
+// because a multi-row insert under a unique index journals there.
+const sqlitePragmas = "_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" +
+	"&_pragma=temp_store(MEMORY)&_pragma=cache_size(-16000)&_pragma=wal_autocheckpoint(4000)&_pragma=foreign_keys(ON)"
+
+func (s *Store) openSQLite(path string) error {
+	s.dialect = sqlite
+	dsn := "file:" + escaper.Replace(path) + "?" + sqlitePragmas
+	var err error
+	if s.write, err = sql.Open("sqlite", dsn); err != nil {
+		return err
+	}
+	s.write.SetMaxOpenConns(1)
+	if s.read, err = sql.Open("sqlite", dsn); err != nil {
+		return err
+	}
+	s.read.SetMaxOpenConns(4)
+	return nil
+}
+
+var escaper = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23")
+
+func (s *Store) openPostgres(address string) error {
+	s.dialect = postgres
+	var err error
+	if s.write, err = sql.Open("pgx", address); err != nil {
+		return err
+	}
+	s.write.SetMaxOpenConns(2)
+	if s.read, err = sql.Open("pgx", address); err != nil {
+		return err
+	}
+	s.read.SetMaxOpenConns(8)
+	s.read.SetConnMaxIdleTime(5 * time.Minute)
+	return nil
+}
+
+func scheme(address string) string {
+	before, _, _ := strings.Cut(address, "://")
+	return before + "://…"
+}
+
+func (s *Store) migrate(ctx context.Context) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	if s.dialect.name == "postgres" {
+		// Replicas that start together migrate one after the other.
+		var unlock func()
+		if unlock, err = s.migrationLock(ctx); err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	p, err := goose.NewProvider(s.dialect.goose, s.write, files, options...)
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate the database: %w", err)
+	}
+	return nil
+}
+
+// migrationLock takes PostgreSQL's advisory lock of this program's migrations.
+func (s *Store) migrationLock(ctx context.Context) (unlock func(), err error) {
+	const key = 0x6d7573746572 // "muster"
+	conn, err := s.read.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, key); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("wait for migrations: %w", err)
+	}
+	return func() {
+		conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, key)
+		conn.Close()
+	}, nil
+}
+
+// OnCommit sets what is told after each commit which loops have work. Set it
+// before Run.
+func (s *Store) OnCommit(wake func(Woken)) { s.wake = wake }
+
+// Ping tells whether the database answers.
+func (s *Store) Ping(ctx context.Context) error { return s.read.PingContext(ctx) }
+
+// Dialect is "sqlite" or "postgres".
+func (s *Store) Dialect() string { return s.dialect.name }
+
+// Stats counts the commits and the units that they held.
+func (s *Store) Stats() (commits, units int64) { return s.commits.Load(), s.units.Load() }
+
+// Close closes the database. Units still queued fail with ErrBusy.
+func (s *Store) Close() error {
+	s.queue.close()
+	var errs []error
+	if s.read != nil && s.read != s.write {
+		errs = append(errs, s.read.Close())
+	}
+	if s.write != nil {
+		errs = append(errs, s.write.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// micros is how an instant is stored; the zero instant is NULL.
+func micros(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
+// instant is the inverse of micros.
+func instant(us sql.NullInt64) time.Time {
+	if !us.Valid {
+		return time.Time{}
+	}
+	return time.UnixMicro(us.Int64).UTC()
+}
