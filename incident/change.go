@@ -74,21 +74,28 @@ func Open(o Opening, now time.Time, by Cause) Change {
 	return c
 }
 
-// AddAlert tells that an alert joined the incident. A worse alert raises the
-// severity, and one that turns a low urgency into a high one starts the climb
-// anew while nobody has acknowledged; nothing else re-notifies.
+// AddAlert tells that an alert joined the incident. A worse one raises the
+// severity, see Worsen; nothing else re-notifies.
 func AddAlert(inc Incident, title string, sev Severity, now time.Time, by Cause) Change {
 	c := Change{Incident: inc}
 	c.add(now, by, AlertAdded, Data{Count: 1, Title: title})
-	if sev.Rank() < inc.Severity.Rank() {
-		urgency := inc.Urgency
-		if sev.Urgency() == High {
-			urgency = High
-		}
-		c.add(now, by, SeverityRaised, Data{Severity: sev, Urgency: urgency})
-		if urgency != inc.Urgency && inc.Status == Triggered && inc.Seq > 1 {
-			c = c.Then(Retrigger(c.Incident, "a worse alert joined", now, Engine))
-		}
+	return c.Then(Worsen(c.Incident, sev, now, by))
+}
+
+// Worsen raises the severity to that of a worse alert. Where that turns a low
+// urgency into a high one, the climb starts anew while nobody has acknowledged.
+func Worsen(inc Incident, sev Severity, now time.Time, by Cause) Change {
+	c := Change{Incident: inc}
+	if sev.Rank() >= inc.Severity.Rank() {
+		return c
+	}
+	urgency := inc.Urgency
+	if sev.Urgency() == High {
+		urgency = High
+	}
+	c.add(now, by, SeverityRaised, Data{Severity: sev, Urgency: urgency})
+	if urgency != inc.Urgency && inc.Status == Triggered {
+		c = c.Then(Retrigger(c.Incident, "a worse alert joined", now, Engine))
 	}
 	return c
 }
@@ -179,7 +186,7 @@ func EscalateNow(inc Incident, reason string, now time.Time, by Cause) (Change, 
 	if !inc.Open() {
 		return Change{}, resolvedAlready(inc)
 	}
-	if inc.Status == Triggered && inc.Due.IsZero() { // exhausted
+	if inc.atTop() {
 		return Retrigger(inc, reason, now, by), nil
 	}
 	c := Change{Incident: inc, Stop: inc.Status != Triggered}
@@ -189,6 +196,11 @@ func EscalateNow(inc Incident, reason string, now time.Time, by Cause) (Change, 
 	}
 	c.add(now, by, Retriggered, Data{Text: reason, Climb: climb, Round: inc.Round, Step: inc.Step, Due: now})
 	return c, nil
+}
+
+// atTop tells whether every step of every round has been notified.
+func (i Incident) atTop() bool {
+	return i.Step >= len(i.Policy.Steps) && i.Round+1 >= max(1, i.Policy.Repeat)
 }
 
 // Retrigger starts the climb anew from the first step, whatever the status of

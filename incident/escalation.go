@@ -72,10 +72,10 @@ func (c *Change) climb(now time.Time, who Roster) {
 	for range len(c.Incident.Policy.Steps) + 1 {
 		inc := c.Incident
 		policy := inc.Policy
+		if len(policy.Steps) == 0 || inc.atTop() {
+			break
+		}
 		if inc.Step >= len(policy.Steps) { // this round is over
-			if len(policy.Steps) == 0 || inc.Round+1 >= max(1, policy.Repeat) {
-				break
-			}
 			inc.Round, inc.Step = inc.Round+1, 0
 		}
 		step := policy.Steps[inc.Step]

@@ -150,3 +150,15 @@ func (s *Store) RunStarts(ctx context.Context, org, runbook, target string, sinc
 	}
 	return starts, rows.Err()
 }
+
+// HurryRuns makes the open runs of an incident due at once.
+func (t *Tx) HurryRuns(incidentID string, now time.Time) error {
+	res, err := t.exec("hurry runs", `UPDATE runs SET due = $2 WHERE incident = $1 AND due > $2`, incidentID, now.UnixMicro())
+	if err != nil {
+		return err
+	}
+	if n, _ := res.RowsAffected(); n > 0 {
+		t.b.woken.Runs = true
+	}
+	return nil
+}
