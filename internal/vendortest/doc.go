@@ -42,27 +42,3 @@ func (j *journal) Log() []Entry {
 	defer j.mu.Unlock()
 	return append([]Entry(nil), j.entries...)
 }
-
-// A Fault is something that goes wrong on request.
-type Fault struct {
-	Kind FaultKind
-	// Code is an error's name for FaultAPI, a reply's code and text for SMTP
-	// ("451 try later"), and a status for FaultStatus ("503").
-	Code string
-	// RetryAfter is sent with a status or a rate limit, if more than zero.
-	RetryAfter time.Duration
-}
-
-// FaultKind is how something goes wrong.
-type FaultKind int
-
-// The ways to go wrong.
-const (
-	FaultNone    FaultKind = iota
-	FaultStatus            // an HTTP status, with a page of HTML as proxies send it
-	FaultAPI               // the service's own way to say no
-	FaultHang              // no answer until the other side gives up
-	FaultGarbage           // an answer of the right status that makes no sense
-	FaultHalf              // an answer that breaks off in the middle
-	FaultReset             // the connection is reset
-)
