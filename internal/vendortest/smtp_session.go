@@ -37,8 +37,8 @@ func (c *smtpSession) serve() {
 		}
 	}
 	c.in = bufio.NewReaderSize(c.conn, 4096)
-	if c.fault("CONNECT") != nil {
-		return
+	if handled, _ := c.fault("CONNECT", c.server.take("CONNECT")); handled {
+		return // whatever it was, there is no session
 	}
 	if c.say("220 smtp.muster.example ESMTP stand-in") != nil {
 		return
@@ -56,33 +56,31 @@ func (c *smtpSession) serve() {
 		}
 		verb, args, _ := strings.Cut(line, " ")
 		verb = strings.ToUpper(verb)
-		if c.fault(verb) != nil {
-			return
+		handled, err := c.fault(verb, c.server.take(verb))
+		if !handled {
+			err = c.command(verb, strings.TrimSpace(args))
 		}
-		if err := c.command(verb, strings.TrimSpace(args)); err != nil {
+		if err != nil {
 			return
 		}
 	}
 }
 
-// fault lets a fault happen, if one is due. It returns nil if the command is to
-// be carried out, or has been answered and the session goes on.
-func (c *smtpSession) fault(verb string) error {
-	f := c.server.take(verb)
+// fault lets a fault happen. It is handled unless it is none, or one that only
+// the command itself can make; an error ends the session.
+func (c *smtpSession) fault(verb string, f Fault) (handled bool, err error) {
 	if f.Kind == FaultNone || f.Kind == FaultHalf {
-		return nil
+		return false, nil
 	}
 	c.server.write(verb, "fault")
 	switch f.Kind {
 	case FaultAPI, FaultStatus:
-		_ = c.say(f.Code)
-		if verb == "CONNECT" || strings.HasPrefix(f.Code, "421") {
-			return errDone
+		if err := c.say(f.Code); err != nil || strings.HasPrefix(f.Code, "421") {
+			return true, errDone
 		}
-		return c.skip()
+		return true, nil
 	case FaultGarbage:
 		_ = c.say("\x00\xffHTTP/1.1 400 Bad Request")
-		return errDone
 	case FaultHang:
 		_, _ = io.Copy(io.Discard, c.in) // until the other side gives up
 	case FaultReset:
@@ -90,21 +88,7 @@ func (c *smtpSession) fault(verb string) error {
 			_ = t.SetLinger(0)
 		}
 	}
-	return errDone
-}
-
-// skip goes on with the next command after one that a fault has answered.
-func (c *smtpSession) skip() error {
-	line, err := c.readLine(512)
-	if err != nil {
-		return err
-	}
-	verb, args, _ := strings.Cut(line, " ")
-	verb = strings.ToUpper(verb)
-	if err := c.fault(verb); err != nil {
-		return err
-	}
-	return c.command(verb, strings.TrimSpace(args))
+	return true, errDone
 }
 
 func (c *smtpSession) say(reply string) error {
@@ -368,9 +352,8 @@ func (c *smtpSession) data() error {
 	mail := *c.mail
 	c.mail = nil
 	f := c.server.take("BODY")
-	if f.Kind != FaultNone && f.Kind != FaultHalf {
-		c.server.faultFirst("BODY", f)
-		return c.fault("BODY")
+	if handled, err := c.fault("BODY", f); handled {
+		return err
 	}
 	if complaint != "" {
 		return c.answer("BODY", complaint)
@@ -383,13 +366,6 @@ func (c *smtpSession) data() error {
 		return errDone
 	}
 	return c.answer("BODY", fmt.Sprintf("250 2.0.0 queued as %d", len(c.server.Mails())))
-}
-
-// faultFirst puts a fault back, to be taken next.
-func (s *SMTP) faultFirst(verb string, f Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults[verb] = append([]Fault{f}, s.faults[verb]...)
 }
 
 // readMail reads to the lone dot. The complaint, if any, is the reply that the
