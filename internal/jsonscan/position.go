@@ -34,8 +34,17 @@ func (v Value) Pointer() string {
 	if v.doc == nil {
 		return ""
 	}
+	return v.PointerFrom(v.doc.Root())
+}
+
+// PointerFrom returns the JSON pointer that leads from root, a value around v,
+// to v. To ask for it costs in proportion to what stands between the two.
+func (v Value) PointerFrom(root Value) string {
+	if v.doc == nil {
+		return ""
+	}
 	var p []byte
-	at := v.doc.Root()
+	at := root
 	for at.at < v.at {
 		n, inner := 0, at
 		for name, child := range at.children() {

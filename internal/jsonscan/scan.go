@@ -24,8 +24,8 @@ func Scan(data []byte, lim Limits) (*Doc, error) {
 		s.doc.warn(0, "a byte order mark stands before the JSON text")
 	}
 	// Real texts have a name or value about every ten bytes.
-	s.doc.nodes = make([]node, 0, min(len(data)/10+4, 1<<16))
-	s.stack = s.room[:0]
+	s.doc.nodes = make([]node, 0, min(len(data)/10+4, 1<<12))
+	s.stack = make([]frame, 0, 6) // as deep as real texts are
 	if err := s.run(start); err != nil {
 		return nil, err
 	}
@@ -36,7 +36,6 @@ type scanner struct {
 	doc    *Doc
 	lim    Limits
 	stack  []frame
-	room   [32]frame // the usual backing of stack
 	values int
 	inside bool // a value of the innermost frame is being read
 }
