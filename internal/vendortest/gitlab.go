@@ -29,7 +29,7 @@ type GitLab struct {
 	tokens   map[string]GitLabToken
 	projects []*gitlabProject
 	faults   []*pendingFault
-	log      []GitLabEntry
+	log      []GitLabRequest
 	mentions []string
 	delay    time.Duration
 	deploy   func(environment, sha, ref string) error
@@ -39,8 +39,8 @@ type GitLab struct {
 	closing  sync.Once
 }
 
-// A GitLabEntry is one request as the server saw it. Tokens are not kept.
-type GitLabEntry struct {
+// A GitLabRequest is one request as the server saw it. Tokens are not kept.
+type GitLabRequest struct {
 	At     time.Time
 	Method string
 	Path   string // escaped, as it came
@@ -102,11 +102,26 @@ func (g *GitLab) SetDeploy(deploy func(environment, sha, ref string) error) {
 	g.deploy = deploy
 }
 
-// Log returns all requests so far, in the order in which they were answered.
-func (g *GitLab) Log() []GitLabEntry {
+// Log returns what happened so far, in order: "POST projects/1/jobs/7/retry"
+// with "201" or the name of a fault.
+func (g *GitLab) Log() []Entry {
+	var out []Entry
+	for _, r := range g.Requests() {
+		note := r.Fault
+		if note == "" {
+			note = strconv.Itoa(r.Status)
+		}
+		out = append(out, Entry{At: r.At, What: r.Method + " " + strings.TrimPrefix(r.Path, "/api/v4/"), Note: note})
+	}
+	return out
+}
+
+// Requests returns all requests so far, whole, in the order in which they were
+// answered.
+func (g *GitLab) Requests() []GitLabRequest {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return append([]GitLabEntry(nil), g.log...)
+	return append([]GitLabRequest(nil), g.log...)
 }
 
 // Close ends hanging requests and stops all jobs where they are.
@@ -158,7 +173,7 @@ type gitlabAnswer struct {
 // ServeHTTP answers a request as GitLab would.
 func (g *GitLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	raw, _ := io.ReadAll(http.MaxBytesReader(w, r.Body, 4<<20))
-	entry := GitLabEntry{Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Body: string(raw)}
+	entry := GitLabRequest{Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Body: string(raw)}
 	fault := g.fault(r.Method + " " + entry.Path)
 	if fault != nil {
 		entry.Fault = fault.name()
@@ -190,7 +205,7 @@ func (g *GitLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // record is called before the answer goes out, so that who has it finds it in the log.
-func (g *GitLab) record(e GitLabEntry) {
+func (g *GitLab) record(e GitLabRequest) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	e.At = g.now()
