@@ -13,7 +13,12 @@ type Field struct {
 // "name.1". Defaults are not filled in.
 type Settings map[string]string
 
-// A Kind is one sort of channel, step, tracker, source or connection.
+// A Kind is one sort of channel, step, tracker, source or connection. A field
+// cannot be called like what stands beside the settings in a file: allow in a
+// connection; kind, key, service and group_by in an integration; on in a
+// ticket; nor may its name hold a dot or begin with a dollar sign. The fields
+// of a channel that Fields of a connection repeat are not read here: a contact
+// has an address and nothing else.
 type Kind struct {
 	Name    string
 	Fields  []Field
@@ -26,6 +31,7 @@ type Kind struct {
 type Kinds struct {
 	Channels, Steps, Trackers, Sources []Kind
 	Connections                        []Kind
+	Environments                       []Kind   // what a service's environment says of itself, by kind of connection; a kind that is not here takes any settings
 	Formats                            []string // of log sources; none: any name is taken
 }
 

@@ -1,0 +1,63 @@
+package config
+
+import (
+	"maps"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A section is one map of a Doc: how it is called in files, how one resource
+// of it is called, and how one is read and written.
+type section struct {
+	name, kind string
+	make       func(d *Doc)
+	slugs      func(d Doc) []string // sorted
+	read       func(d *Doc, slug string, n node)
+	write      func(d Doc, slug string, w writer) *yaml.Node
+	copy       func(to *Doc, from Doc, slug string)
+}
+
+// sections are in the order of an export: people first, then what they own.
+func sections() []section {
+	return []section{
+		of("users", "user", func(d *Doc) *map[string]User { return &d.Users }, readUser, writeUser),
+		of("teams", "team", func(d *Doc) *map[string]Team { return &d.Teams }, readTeam, writeTeam),
+		of("schedules", "schedule", func(d *Doc) *map[string]Schedule { return &d.Schedules }, readSchedule, writeSchedule),
+		of("policies", "policy", func(d *Doc) *map[string]Policy { return &d.Policies }, readPolicy, writePolicy),
+		of("connections", "connection", func(d *Doc) *map[string]Connection { return &d.Connections }, readConnection, writeConnection),
+		of("services", "service", func(d *Doc) *map[string]Service { return &d.Services }, readService, writeService),
+		of("integrations", "integration", func(d *Doc) *map[string]Integration { return &d.Integrations }, readIntegration, writeIntegration),
+		of("logs", "log", func(d *Doc) *map[string]Log { return &d.Logs }, readLog, writeLog),
+		of("runbooks", "runbook", func(d *Doc) *map[string]Runbook { return &d.Runbooks }, readRunbook, writeRunbook),
+		of("rules", "rule", func(d *Doc) *map[string]Rule { return &d.Rules }, readRule, writeRule),
+	}
+}
+
+func of[T any](name, kind string, in func(*Doc) *map[string]T, read func(node) T, write func(writer, T) *yaml.Node) section {
+	return section{
+		name: name,
+		kind: kind,
+		make: func(d *Doc) { *in(d) = map[string]T{} },
+		slugs: func(d Doc) []string {
+			return slices.Sorted(maps.Keys(*in(&d)))
+		},
+		read: func(d *Doc, slug string, n node) {
+			(*in(d))[slug] = read(n)
+		},
+		write: func(d Doc, slug string, w writer) *yaml.Node {
+			return write(w, (*in(&d))[slug])
+		},
+		copy: func(to *Doc, from Doc, slug string) {
+			(*in(to))[slug] = (*in(&from))[slug]
+		},
+	}
+}
+
+func sectionNames() []string {
+	out := []string{"organization"}
+	for _, s := range sections() {
+		out = append(out, s.name)
+	}
+	return out
+}

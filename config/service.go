@@ -1,0 +1,120 @@
+package config
+
+import "go.yaml.in/yaml/v3"
+
+// A Service is what breaks.
+type Service struct {
+	Name         string
+	Team, Policy string                            // slugs
+	Urgency      string                            // high, low; "" is that of the alert's severity
+	GroupBy      []string                          // labels; alerts that agree in them are one incident
+	Labels       map[string]string                 // given to all its alerts that lack them
+	Environments map[string]map[string]Environment // by its name, then by kind or slug of a connection
+	Ticket       Ticket                            // zero: no tickets
+}
+
+// An Environment says where a service lives in one tool, such as the project
+// and environment of GitLab. It holds no secrets.
+type Environment = Settings
+
+// A Ticket says which tracker gets a ticket for each incident, and when.
+type Ticket struct {
+	Kind       string // a kind of tracker
+	Connection string // slug
+	On         string // opened, resolved
+	Settings   Settings
+	Secrets    []string // names in Settings that are secrets, sorted
+}
+
+func readService(n node) Service {
+	o := n.object("name", "team", "policy", "urgency", "group_by", "labels", "environments", "ticket")
+	s := Service{
+		Name:    o.line("name"),
+		Team:    o.slug("team"),
+		GroupBy: o.lines("group_by"),
+		Labels:  o.words("labels"),
+	}
+	if p, ok := o.need("policy"); ok {
+		s.Policy = p.slug()
+	}
+	if u, ok := o.get("urgency"); ok {
+		s.Urgency = u.oneOf("high", "low")
+	}
+	if e, ok := o.get("environments"); ok {
+		s.Environments = readEnvironments(e)
+	}
+	if t, ok := o.get("ticket"); ok {
+		s.Ticket = readTicket(t)
+	}
+	return s
+}
+
+func readEnvironments(n node) map[string]map[string]Environment {
+	o := n.entries()
+	if len(o.order) == 0 {
+		return nil
+	}
+	out := map[string]map[string]Environment{}
+	for _, name := range o.order {
+		if !isSlug(name) {
+			o.keys[name].problem(slugRule, slugged(name))
+			continue
+		}
+		tools := o.vals[name].entries()
+		out[name] = map[string]Environment{}
+		for _, tool := range tools.order {
+			if !isSlug(tool) {
+				tools.keys[tool].problem(slugRule, slugged(tool))
+				continue
+			}
+			out[name][tool], _ = tools.vals[tool].entries().settings(Kind{})
+		}
+	}
+	return out
+}
+
+func readTicket(n node) Ticket {
+	o := n.entries()
+	key, kind, ok := o.kindKey("kind of tracker", func(k *Kinds) []Kind { return k.Trackers }, "on")
+	if !ok {
+		return Ticket{}
+	}
+	t := Ticket{Kind: key, Connection: o.slug(key), On: "opened"}
+	if on, ok := o.get("on"); ok {
+		t.On = on.oneOf("opened", "resolved")
+	}
+	t.Settings, t.Secrets = o.settings(kind, key, "on")
+	return t
+}
+
+func writeService(w writer, s Service) *yaml.Node {
+	m := mapping()
+	put(m, "name", text(s.Name))
+	put(m, "team", text(s.Team))
+	put(m, "policy", text(s.Policy))
+	put(m, "urgency", text(s.Urgency))
+	put(m, "group_by", texts(s.GroupBy))
+	put(m, "labels", words(s.Labels))
+	environments := mapping()
+	for _, name := range sortedKeys(s.Environments) {
+		tools := mapping()
+		for _, tool := range sortedKeys(s.Environments[name]) {
+			set := mapping()
+			w.putSettings(set, s.Environments[name][tool], nil)
+			put(tools, tool, set)
+		}
+		put(environments, name, tools)
+	}
+	put(m, "environments", some(environments))
+	if s.Ticket.Kind != "" {
+		t := mapping()
+		put(t, s.Ticket.Kind, scalar(s.Ticket.Connection))
+		w.putSettings(t, s.Ticket.Settings, s.Ticket.Secrets)
+		put(t, "on", text(s.Ticket.On))
+		if w.stored {
+			put(t, keyKind, scalar(s.Ticket.Kind))
+		}
+		put(m, "ticket", t)
+	}
+	return m
+}
