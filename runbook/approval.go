@@ -77,14 +77,19 @@ func (a Approval) within() time.Duration {
 
 // decided tells of the decision that was already taken, for errors.
 func (a Approval) decided() string {
-	at := a.DecidedAt.UTC().Format("2006-01-02 15:04:05 UTC")
+	at := clock(a.DecidedAt)
 	switch a.State {
 	case ApprovalRejected:
 		return fmt.Sprintf("already rejected by %s at %s", a.DecidedBy, at)
 	case ApprovalExpired:
-		return "the approval expired at " + a.ExpiresAt.UTC().Format("2006-01-02 15:04:05 UTC")
+		return "the approval expired at " + clock(a.ExpiresAt)
 	case ApprovalNotNeeded:
 		return "nobody is asked for an approval"
+	case ApprovalUsed:
+		if a.DecidedBy == "" {
+			return "it has begun, and nobody was to be asked"
+		}
+		fallthrough
 	default:
 		return fmt.Sprintf("already approved by %s at %s", a.DecidedBy, at)
 	}

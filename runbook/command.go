@@ -1,6 +1,11 @@
 package runbook
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"github.com/musterhq/muster/internal/wire"
+)
 
 // A Command asks a run to move. The engine makes them; Run.Do judges them.
 type Command interface{ command() string }
@@ -60,8 +65,30 @@ func (Report) command() string   { return "report" }
 func (Postpone) command() string { return "postpone" }
 func (Judged) command() string   { return "judged" }
 
-// Do returns the run moved by the command, or the run as it was and an error
-// that wraps ErrMove and says why it cannot be.
-func (r Run) Do(c Command, now time.Time) (Run, error) {
-	return r, errNotYet
+// AfterApply is the command that follows from what Apply returned. An error of
+// Apply means that nothing was changed: what was refused ends the step, anything
+// else lets it begin once more, later.
+func AfterApply(step int, got Result, err error) Command {
+	if err == nil {
+		return Report{step, got}
+	}
+	refused, after := wire.Verdict(err)
+	if refused {
+		return Report{step, Result{Done: true, Outcome: OutcomeRefused, Detail: err.Error()}}
+	}
+	return Postpone{step, after, err.Error()}
+}
+
+// AfterLook is the command that follows from what Look returned; last is the
+// result that was stored before. A Look that failed is tried again until the
+// step's limit; one that was refused will never see anything.
+func AfterLook(step int, last, got Result, err error) Command {
+	if err == nil {
+		return Report{step, got}
+	}
+	refused, after := wire.Verdict(err)
+	if refused {
+		return Report{step, Result{Done: true, Outcome: OutcomeUnknown, Detail: fmt.Sprintf("could not look: %v", err), Data: last.Data}}
+	}
+	return Report{step, Result{Again: max(after, lookEvery), Detail: fmt.Sprintf("could not look: %v", err), Data: last.Data}}
 }

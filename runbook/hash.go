@@ -5,7 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+
+	"github.com/musterhq/muster/config"
 )
 
 // Hash is what an approval is bound to: the lower-case hexadecimal SHA-256 of
@@ -15,19 +19,19 @@ import (
 //
 // Body and parameters are those before secrets are put in for their references,
 // so that the hash tells nothing about a secret.
-func Hash(body json.RawMessage, params map[string]string, target Target, plans []Plan) (string, error) {
+func Hash(body json.RawMessage, params config.Settings, target Target, plans []Plan) (string, error) {
 	type pinned struct {
 		Step string `json:"step"`
 		Pin  any    `json:"pin"`
 	}
 	all := struct {
-		Body   any               `json:"body"`
-		Params map[string]string `json:"params"`
-		Target Target            `json:"target"`
-		Plans  []pinned          `json:"plans"`
+		Body   any             `json:"body"`
+		Params config.Settings `json:"params"`
+		Target Target          `json:"target"`
+		Plans  []pinned        `json:"plans"`
 	}{Params: params, Target: target}
-	if all.Params == nil {
-		all.Params = map[string]string{}
+	if all.Params == nil { // none, however it is written
+		all.Params = config.Settings{}
 	}
 	var err error
 	if all.Body, err = tree(body); err != nil {
@@ -60,7 +64,7 @@ func tree(raw json.RawMessage) (any, error) {
 	if err := d.Decode(&v); err != nil {
 		return nil, err
 	}
-	if d.More() {
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("position %d: more than one value", d.InputOffset())
 	}
 	return v, nil

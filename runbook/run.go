@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/musterhq/muster/config"
 )
 
 // State is where a run stands.
@@ -31,6 +33,10 @@ func (s State) Final() bool {
 // DefaultLimit is how long a step may take if its plan does not say.
 const DefaultLimit = 30 * time.Minute
 
+// ApplyWithin is the time that the engine gives to one call of Apply. Once it is
+// over and nothing was stored, the step counts as lost.
+const ApplyWithin = 2 * time.Minute
+
 // lookEvery is the rhythm of verifying, and of asking again where a step named none.
 const lookEvery = 10 * time.Second
 
@@ -56,9 +62,10 @@ type Verification struct {
 type StepRun struct {
 	Plan       Plan      `json:"plan"`
 	Repeatable bool      `json:"repeatable,omitempty"` // shown to who decides about an unknown step
-	StartedAt  time.Time `json:"started_at,omitzero"`  // committed before Apply is called
+	BegunAt    time.Time `json:"begun_at,omitzero"`    // when it was begun for the first time
+	StartedAt  time.Time `json:"started_at,omitzero"`  // committed before Apply is called; zero again if postponed
 	EndedAt    time.Time `json:"ended_at,omitzero"`
-	Tries      int       `json:"tries,omitempty"` // how often it was begun
+	Tries      int       `json:"tries,omitempty"` // how often it was begun; more than once only if it changed nothing
 	// Result is what was stored last; zero if Apply never came back.
 	Result Result `json:"result,omitzero"`
 }
@@ -69,9 +76,14 @@ func (s StepRun) InFlight() bool { return !s.StartedAt.IsZero() && s.EndedAt.IsZ
 // limit is when what the step came to counts as unknown.
 func (s StepRun) limit() time.Time {
 	if s.Plan.Limit > 0 {
-		return s.StartedAt.Add(s.Plan.Limit)
+		return s.BegunAt.Add(s.Plan.Limit)
 	}
-	return s.StartedAt.Add(DefaultLimit)
+	return s.BegunAt.Add(DefaultLimit)
+}
+
+// stored says that something is known of the step since it was begun.
+func (r Result) stored() bool {
+	return r.Done || r.Again != 0 || r.Outcome != "" || r.Detail != "" || len(r.Data) > 0
 }
 
 // A Run is one execution of a runbook against one target. It is a value: every
@@ -127,9 +139,7 @@ func (r Run) Lost() (step int, lost bool) {
 	if r.State != Running || i == len(r.Steps) || !r.Steps[i].InFlight() {
 		return 0, false
 	}
-	none := Result{}
-	got := r.Steps[i].Result
-	return i, got.Done == none.Done && got.Outcome == "" && got.Detail == "" && got.Again == 0 && len(got.Data) == 0
+	return i, !r.Steps[i].Result.stored()
 }
 
 // Deadline is when the verdict must fall; zero unless the run is verified.
@@ -140,24 +150,29 @@ func (r Run) Deadline() time.Time {
 	return r.DoneAt.Add(r.Verify.RecoversWithin)
 }
 
-// New makes a planned run. It fills in the hash; its error says what is missing.
-func New(r Run, body json.RawMessage, params map[string]string, now time.Time) (Run, error) {
+// New makes a planned run of one that names everything but how it stands: the
+// steps with their plans, the target, the approval and the verification. It
+// fills in the hash; its error says what is missing.
+func New(r Run, body json.RawMessage, params config.Settings, now time.Time) (Run, error) {
 	if len(r.Steps) == 0 {
 		return Run{}, errors.New("runbook: steps: there are none")
 	}
+	steps := make([]StepRun, len(r.Steps))
 	plans := make([]Plan, len(r.Steps))
 	for i, s := range r.Steps {
 		if s.Plan.Step == "" {
 			return Run{}, fmt.Errorf("runbook: steps[%d]: it has no plan", i)
 		}
 		plans[i] = s.Plan
-		r.Steps[i] = StepRun{Plan: s.Plan, Repeatable: s.Repeatable}
+		steps[i] = StepRun{Plan: s.Plan, Repeatable: s.Repeatable}
 	}
 	hash, err := Hash(body, params, r.Target, plans)
 	if err != nil {
 		return Run{}, err
 	}
-	r.Hash, r.State = hash, Planned
+	r.Approval = Approval{By: r.Approval.By, Within: r.Approval.Within, Self: r.Approval.Self}
+	r.Steps, r.Hash, r.State = steps, hash, Planned
 	r.CreatedAt, r.UpdatedAt, r.Due = now, now, now
+	r.DoneAt, r.Verdict, r.Reason, r.Halt = time.Time{}, "", "", ""
 	return r, nil
 }
