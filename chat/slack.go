@@ -2,6 +2,7 @@ package chat
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -99,9 +100,9 @@ func (p slackPayload) action() (Action, error) {
 		Name:      pressed.ActionID,
 		Value:     pressed.Value,
 		UserID:    p.User.ID,
-		UserName:  plain(firstOf(p.User.Username, p.User.Name)),
-		Channel:   firstOf(p.Channel.ID, p.Container.ChannelID),
-		MessageTS: firstOf(p.Container.MessageTS, p.Message.TS),
+		UserName:  plain(cmp.Or(p.User.Username, p.User.Name)),
+		Channel:   cmp.Or(p.Channel.ID, p.Container.ChannelID),
+		MessageTS: cmp.Or(p.Container.MessageTS, p.Message.TS),
 		TriggerID: p.TriggerID,
 	}
 	switch {
@@ -171,11 +172,4 @@ func short(s string) string {
 		return s[:40] + "…"
 	}
 	return s
-}
-
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

@@ -82,6 +82,7 @@ func (f Fault) spoil(w http.ResponseWriter, r *http.Request, whole []byte) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Length", strconv.Itoa(len(whole)+100))
 		_, _ = w.Write(whole[:len(whole)/2])
+		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	case FaultReset:
 		hijackReset(w)

@@ -181,10 +181,9 @@ func (c *Client) Do(req *http.Request, secrets ...string) (Response, error) {
 	if err != nil {
 		return fail(Response{}, err)
 	}
-	defer resp.Body.Close()
-
 	r := Response{Status: resp.StatusCode, Header: resp.Header}
 	r.Body, err = io.ReadAll(resp.Body)
+	resp.Body.Close()
 	if errors.Is(err, ErrTooLarge) {
 		r.Truncated, err = true, nil
 	}
