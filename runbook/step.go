@@ -34,6 +34,7 @@ type Env struct {
 	Wire       *wire.Client
 	Connection config.Settings // url, token …, resolved: it holds secrets
 	Params     config.Settings // the step's own settings, resolved: they may hold secrets
+	Secrets    []string        // values within either that must appear nowhere
 	Target     Target
 	Incident   Incident
 	Now        func() time.Time
