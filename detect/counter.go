@@ -34,6 +34,9 @@ func NewCounter(r Rule) *Counter {
 	}
 }
 
+// Rule returns the rule that it counts for.
+func (c *Counter) Rule() Rule { return c.rule }
+
 // Observe counts a record.
 func (c *Counter) Observe(rec *Record) {
 	sec := second(rec.Time)
