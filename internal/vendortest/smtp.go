@@ -91,6 +91,13 @@ func (s *SMTP) Fail(n int, verb string, f Fault) {
 	}
 }
 
+// Heal forgets the faults that did not happen yet.
+func (s *SMTP) Heal() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = map[string][]Fault{}
+}
+
 // Mails returns the mails taken so far, in order.
 func (s *SMTP) Mails() []Mail {
 	s.mu.Lock()

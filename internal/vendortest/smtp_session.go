@@ -371,25 +371,26 @@ func (c *smtpSession) data() error {
 // readMail reads to the lone dot. The complaint, if any, is the reply that the
 // mail deserves; reading goes on to the end in any case.
 func (c *smtpSession) readMail() (text []byte, complaint string, err error) {
-	for {
+	for proper := true; ; { // whether the line before ended with CRLF: the dot counts only then
 		line, err := c.in.ReadBytes('\n')
 		if err != nil {
 			return nil, "", err
 		}
 		body, ok := bytes.CutSuffix(line, []byte("\r\n"))
+		if ok && proper && string(body) == "." {
+			return text, complaint, nil
+		}
+		proper = ok
+		body = bytes.TrimPrefix(body, []byte("."))
 		switch {
 		case !ok:
 			complaint = "550 5.6.11 bare LF" // as servers do since SMTP smuggling
-			body = bytes.TrimSuffix(line, []byte("\n"))
+			body = bytes.TrimSuffix(body, []byte("\n"))
 		case bytes.ContainsRune(body, '\r'):
 			complaint = "550 5.6.11 bare CR"
-		case len(line) > 1001: // RFC 5321 section 4.5.3.1.6, and the dot
+		case len(body) > 998: // RFC 5321 section 4.5.3.1.6, without CRLF and the dot added
 			complaint = "500 5.6.0 line too long"
 		}
-		if ok && string(body) == "." {
-			return text, complaint, nil
-		}
-		body = bytes.TrimPrefix(body, []byte("."))
 		if len(text)+len(body) > c.server.opt.MaxSize {
 			complaint = "552 5.3.4 too large"
 			continue
