@@ -1,11 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -25,12 +26,14 @@ func (b *batch) readAhead(units []*unit) error {
 			}
 		}
 	}
-	for group, keys := range byIntegration {
+	// In one order, so that two replicas do not wait for each other in a circle.
+	for _, group := range slices.SortedFunc(maps.Keys(byIntegration), compareKeys) {
+		keys := byIntegration[group]
+		slices.Sort(keys)
 		err := inChunks(len(keys), func(from, to int) error {
-			args := append(anys(keys[from:to]), group.Org, group.Integration)
-			n := to - from
-			text := b.c.list(`SELECT version, body FROM alerts WHERE newest = 1 AND dedup_key IN (`, n, fmt.Sprintf(`) AND org = $%d AND integration = $%d`, n+1, n+2)+b.c.s.dialect.forUpdate)
-			return b.readAlerts(text, args)
+			args := append([]any{group.Org, group.Integration}, anys(keys[from:to])...)
+			return b.readAlerts(b.c.list(`SELECT version, body FROM alerts WHERE newest = 1 AND org = $1 AND integration = $2 AND dedup_key IN (`, 3, to-from,
+				`) ORDER BY dedup_key`+b.c.s.dialect.forUpdate), args)
 		})
 		if err != nil {
 			return err
@@ -88,8 +91,11 @@ func (t *Tx) Alert(key AlertKey) (incident.Alert, error) {
 }
 
 // PutAlert stages an alert as the newest of its key; the one that was, if it
-// is another, becomes history.
+// is another, becomes history. The alert must have an ID, a tombstone too.
 func (t *Tx) PutAlert(a incident.Alert) error {
+	if a.ID == "" {
+		return fmt.Errorf("alert of key %q: it has no id", a.Key)
+	}
 	key := AlertKey{a.Org, a.Integration, a.Key}
 	before, err := t.Alert(key)
 	if err != nil {
@@ -168,10 +174,13 @@ func (s *Store) Alerts(ctx context.Context, org string, f AlertFilter) ([]incide
 		args = append(args, arg)
 		text += fmt.Sprintf(condition, len(args))
 	}
-	if f.Status != "" {
-		add(` AND status = $%d`, string(f.Status))
-	} else {
+	switch f.Status {
+	case "":
 		text += ` AND status <> 'tombstone'`
+	case incident.Firing:
+		text += ` AND status = 'firing'` // as the index says it
+	default:
+		add(` AND status = $%d`, string(f.Status))
 	}
 	if f.Incident != "" {
 		add(` AND incident = $%d`, f.Incident)
@@ -204,9 +213,10 @@ func (s *Store) AlertByID(ctx context.Context, org, alertID string) (incident.Al
 	}
 	defer rows.Close()
 	if !rows.Next() {
-		return incident.Alert{}, fmt.Errorf("alert %s: %w", alertID, errors.Join(ErrNotFound, rows.Err()))
+		return incident.Alert{}, fmt.Errorf("alert %s: %w", alertID, cmp.Or(rows.Err(), ErrNotFound))
 	}
-	return scanAlert(rows)
+	a, err := scanAlert(rows)
+	return a, wrap("alert "+alertID, err)
 }
 
 // ExpiredAlerts returns the keys of firing alerts that were not repeated in

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -16,7 +17,6 @@ const batchEvents = 512
 
 // A unit is a piece of work that is committed whole or not at all.
 type unit struct {
-	ctx    context.Context
 	run    func(*Tx) error
 	weight int
 	keys   []AlertKey // to be read ahead, all units' in one query
@@ -37,16 +37,19 @@ func Events(n int, keys ...AlertKey) WriteOption {
 // unit's error, if any, is returned and nothing of it is kept, while the other
 // units of the commit go on. The unit may run more than once (after a conflict
 // with another replica); it must not touch anything but the Tx and its own
-// results.
-func (s *Store) Write(ctx context.Context, run func(*Tx) error, opts ...WriteOption) error {
-	u := &unit{ctx: ctx, run: run, done: make(chan struct{})}
+// results. A context that is over stops nothing: what a loop has done must be
+// stored while the program ends, and a client that left may still have been
+// answered. The error is ErrBusy when the database is not available; then, if
+// the answer to a COMMIT was lost, the unit may have been written all the same.
+func (s *Store) Write(_ context.Context, run func(*Tx) error, opts ...WriteOption) error {
+	u := &unit{run: run, done: make(chan struct{})}
 	for _, o := range opts {
 		o(u)
 	}
 	if !s.queue.put(u) {
 		return fmt.Errorf("%w: it is shutting down", ErrBusy)
 	}
-	<-u.done // even if ctx is over: the caller must know what became of it
+	<-u.done // even if the context is over: the caller must know what became of it
 	return u.err
 }
 
@@ -87,7 +90,7 @@ func (q *queue) take() []*unit {
 	batch := append([]*unit(nil), q.urgent[:n]...)
 	q.urgent = rest(q.urgent, n)
 	weight, m := n, 0
-	for m < len(q.intake) && (weight == 0 || weight+q.intake[m].weight <= batchEvents) {
+	for m < len(q.intake) && (m == 0 || weight+q.intake[m].weight <= batchEvents) { // one at least: pages never starve intake
 		weight += q.intake[m].weight
 		m++
 	}
@@ -125,8 +128,8 @@ func (u *unit) finish(err error) {
 	close(u.done)
 }
 
-// Run is the committer. It returns when ctx is over and the queue is empty;
-// then nothing more is taken.
+// Run is the committer. It returns nil when ctx is over and the queue is empty;
+// then nothing more is taken and Write returns ErrBusy.
 func (s *Store) Run(ctx context.Context) error {
 	c := &committer{s: s, texts: map[textKey]string{}}
 	defer c.release()
@@ -165,64 +168,64 @@ func (c *committer) release() {
 	}
 }
 
-// commit commits a batch; when the batch as a whole fails, each unit on its
-// own, so that one that cannot be written fails alone.
-func (c *committer) commit(batch []*unit) {
+// commit commits a batch and finishes its units. A batch that fails as a whole
+// is halved until what cannot be written fails alone, so that one bad unit in
+// 512 costs about twenty commits and not 512. An error that is returned means
+// that the database is not available: the units after these need not try.
+func (c *committer) commit(batch []*unit) error {
 	err := c.try(batch)
 	if err == nil {
-		return
+		return nil
 	}
 	if len(batch) > 1 && !errors.Is(err, ErrBusy) {
-		for _, u := range batch {
-			c.commit([]*unit{u})
+		half := len(batch) / 2
+		if err := c.commit(batch[:half]); err != nil {
+			finish(batch[half:], err)
+			return err
 		}
-		return
+		return c.commit(batch[half:])
 	}
-	if len(batch) == 1 && !errors.Is(err, ErrBusy) {
-		for range 3 { // another replica was faster; look again
-			if err = c.try(batch); err == nil {
-				return
-			}
+	for range conflicts {
+		if errors.Is(err, ErrBusy) {
+			break
+		}
+		if err = c.try(batch); err == nil { // another replica was faster; the unit looked again
+			return nil
 		}
 	}
+	finish(batch, err)
+	if errors.Is(err, ErrBusy) {
+		return err
+	}
+	return nil
+}
+
+// conflicts is how often a unit that lost against another replica looks again.
+const conflicts = 3
+
+func finish(batch []*unit, err error) {
 	for _, u := range batch {
 		u.finish(err)
 	}
 }
 
 // try runs one transaction. A nil error means that every unit is finished, be
-// it with an error of its own; otherwise none is, and nothing was written.
-func (c *committer) try(batch []*unit) (err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+// it with an error of its own; otherwise none is, and nothing was written
+// (after a failed COMMIT: perhaps nothing).
+func (c *committer) try(batch []*unit) error {
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
-	if err := c.connect(ctx); err != nil {
+	if c.s.read == c.s.write {
+		defer c.release() // a database in memory has one connection, and readers need it
+	}
+	if err := c.open(ctx); err != nil {
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
-	if _, err := c.exec(ctx, c.begin()); err != nil {
-		c.release() // the connection may be gone; the next try makes another
-		return fmt.Errorf("%w: begin: %w", ErrBusy, err)
-	}
 	b := newBatch(ctx, c)
-	defer func() {
-		if err != nil {
-			if _, e := c.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); e != nil {
-				c.release()
-			}
-		}
-	}()
-	errs, err := b.runAll(batch)
+	errs, err := b.write(batch)
 	if err != nil {
+		c.rollback()
 		return err
-	}
-	if err := b.flush(); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-	if _, err := c.exec(ctx, "COMMIT"); err != nil {
-		c.release()
-		return fmt.Errorf("%w: commit: %w", ErrBusy, err)
-	}
-	if c.s.read == c.s.write {
-		c.release() // a database in memory has one connection, and readers need it
 	}
 	c.s.commits.Add(1)
 	c.s.units.Add(int64(len(batch)))
@@ -235,8 +238,61 @@ func (c *committer) try(batch []*unit) (err error) {
 	return nil
 }
 
+// commitTimeout bounds one transaction: a database that hangs is not available.
+const commitTimeout = 30 * time.Second
+
+// write runs the units in the open transaction and commits it.
+func (b *batch) write(units []*unit) (errs []error, err error) {
+	if errs, err = b.runAll(units); err == nil {
+		err = b.flush()
+	}
+	if err != nil {
+		if unavailable(err) {
+			err = fmt.Errorf("%w: %w", ErrBusy, err)
+		}
+		return nil, err
+	}
+	if _, err := b.c.exec(b.ctx, "COMMIT"); err != nil {
+		return nil, fmt.Errorf("%w: commit: %w", ErrBusy, err)
+	}
+	return errs, nil
+}
+
+// open begins a transaction, on a new connection if the one at hand is dead.
+func (c *committer) open(ctx context.Context) (err error) {
+	for range 3 { // the pool may hold more than one that died with the server
+		if err = c.connect(ctx); err != nil {
+			return fmt.Errorf("connect: %w", err)
+		}
+		if _, err = c.exec(ctx, c.begin()); err == nil {
+			return nil
+		}
+		c.discard()
+	}
+	return fmt.Errorf("begin: %w", err)
+}
+
+// rollback ends a failed transaction. SQLite may have ended it by itself, and
+// then says so; a connection to PostgreSQL that cannot roll back is dead.
+func (c *committer) rollback() {
+	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
+	defer cancel()
+	if _, err := c.conn.ExecContext(ctx, "ROLLBACK"); err != nil && c.s.dialect.name == postgres.name {
+		c.discard()
+	}
+}
+
+// discard closes the connection for good, where release gives it back to the
+// pool. A database in memory would be lost with it.
+func (c *committer) discard() {
+	if c.conn != nil && c.s.read != c.s.write {
+		c.conn.Raw(func(any) error { return driver.ErrBadConn }) // an error we made
+	}
+	c.release()
+}
+
 func (c *committer) begin() string {
-	if c.s.dialect.name == "sqlite" {
+	if c.s.dialect.name == sqlite.name {
 		return "BEGIN IMMEDIATE"
 	}
 	return "BEGIN"

@@ -55,32 +55,29 @@ type Resource struct {
 	Body           json.RawMessage
 }
 
-// Resources returns the configuration of an organization and its revision.
+// Resources returns the configuration of an organization and its revision, of
+// one instant: it is one statement.
 func (s *Store) Resources(ctx context.Context, org string) (list []Resource, revision int64, err error) {
-	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return nil, 0, fmt.Errorf("resources: %w", err)
-	}
-	defer tx.Rollback()
-	var number sql.NullInt64
-	if err := tx.QueryRowContext(ctx, `SELECT max(number) FROM revisions WHERE org = $1`, org).Scan(&number); err != nil {
-		return nil, 0, fmt.Errorf("resources: %w", err)
-	}
-	rows, err := tx.QueryContext(ctx, `SELECT kind, slug, id, revision, body FROM resources WHERE org = $1 ORDER BY kind, slug`, org)
+	rows, err := s.read.QueryContext(ctx, `
+		SELECT newest.number, r.kind, r.slug, r.id, r.revision, r.body
+		FROM (SELECT COALESCE(max(number), 0) AS number FROM revisions WHERE org = $1) AS newest
+		LEFT JOIN resources AS r ON r.org = $1 ORDER BY r.kind, r.slug`, org)
 	if err != nil {
 		return nil, 0, fmt.Errorf("resources: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var r Resource
+		var kind, slug, id sql.NullString // NULL: there is no resource
+		var changed sql.NullInt64
 		var body []byte
-		if err := rows.Scan(&r.Kind, &r.Slug, &r.ID, &r.Revision, &body); err != nil {
+		if err := rows.Scan(&revision, &kind, &slug, &id, &changed, &body); err != nil {
 			return nil, 0, fmt.Errorf("resources: %w", err)
 		}
-		r.Body = body
-		list = append(list, r)
+		if kind.Valid {
+			list = append(list, Resource{Kind: kind.String, Slug: slug.String, ID: id.String, Revision: changed.Int64, Body: body})
+		}
 	}
-	return list, number.Int64, rows.Err()
+	return list, revision, wrap("resources", rows.Err())
 }
 
 // Revision returns the number of the newest revision of an organization's
@@ -251,7 +248,7 @@ type Complaint struct {
 // AddComplaint keeps a complaint.
 func (t *Tx) AddComplaint(c Complaint) error {
 	_, err := t.exec("keep a complaint", `INSERT INTO complaints (id, org, integration, at, kind, detail, body) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		c.ID, c.Org, c.Integration, c.At.UnixMicro(), c.Kind, c.Detail, c.Body)
+		c.ID, c.Org, c.Integration, c.At.UnixMicro(), c.Kind, c.Detail, append([]byte{}, c.Body...)) // never NULL
 	return err
 }
 

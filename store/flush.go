@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/musterhq/muster/incident"
 )
@@ -24,7 +25,7 @@ func (b *batch) flush() error {
 func (b *batch) flushRetired() error {
 	return inChunks(len(b.all.retired), func(from, to int) error {
 		args := anys(b.all.retired[from:to])
-		_, err := b.c.exec(b.ctx, b.c.list(`UPDATE alerts SET newest = 0 WHERE id IN (`, len(args), `)`), args...)
+		_, err := b.c.exec(b.ctx, b.c.list(`UPDATE alerts SET newest = 0 WHERE id IN (`, 1, len(args), `)`), args...)
 		return wrap("retire alerts", err)
 	})
 }
@@ -39,7 +40,8 @@ func (b *batch) flushHistory() error {
 		_, err = b.c.exec(b.ctx, `
 			INSERT INTO alerts (id, org, integration, dedup_key, status, incident, until, last_at, version, body, newest)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)
-			ON CONFLICT (id) DO UPDATE SET newest = 0, status = excluded.status, version = excluded.version, body = excluded.body`,
+			ON CONFLICT (id) DO UPDATE SET newest = 0, status = excluded.status, incident = excluded.incident, until = excluded.until,
+				last_at = excluded.last_at, version = excluded.version, body = excluded.body`,
 			a.ID, a.Org, a.Integration, a.Key, string(a.Status), a.IncidentID, micros(a.Until), a.LastAt.UnixMicro(), a.Version, string(body))
 		if err != nil {
 			return fmt.Errorf("save past alerts: %w", err)
@@ -133,10 +135,16 @@ func (b *batch) flushTimeline() error {
 }
 
 func (b *batch) flushStops() error {
-	stops := unique(b.all.stops)
+	stops := slices.Sorted(maps.Keys(b.all.stops))
 	return inChunks(len(stops), func(from, to int) error {
-		args := anys(stops[from:to])
-		_, err := b.c.exec(b.ctx, b.c.list(`UPDATE outbox SET state = 'cancelled' WHERE state = 'pending' AND kind = 'page' AND incident IN (`, len(args), `)`), args...)
+		last := time.Time{} // decided within one commit: near enough for when it was done
+		for _, inc := range stops[from:to] {
+			if at := b.all.stops[inc]; at.After(last) {
+				last = at
+			}
+		}
+		args := append([]any{last.UnixMicro()}, anys(stops[from:to])...)
+		_, err := b.c.exec(b.ctx, b.c.list(`UPDATE outbox SET state = 'cancelled', done_at = $1 WHERE state = 'pending' AND kind = 'page' AND incident IN (`, 2, len(args)-1, `)`), args...)
 		return wrap("drop unsent pages", err)
 	})
 }
@@ -173,7 +181,7 @@ func (b *batch) flushRefresh() error {
 			INSERT INTO outbox (id, org, incident, kind, destination, climb_step, state, due, lease_until, attempt, revision, created_at, error, body)
 			SELECT incident || '/update/' || destination, org, incident, 'update', destination, '', 'pending', 0, 0, 0, 0, 0, '',
 				'{"channel":"' || channel || '"}'
-			FROM messages WHERE incident IN (`, len(args), `)
+			FROM messages WHERE incident IN (`, 1, len(args), `)
 			ON CONFLICT (id) DO UPDATE SET state = 'pending', due = 0, revision = outbox.revision + 1`), args...)
 		if err != nil {
 			return fmt.Errorf("refresh messages: %w", err)
@@ -212,7 +220,7 @@ func inChunks(n int, do func(from, to int) error) error {
 	return nil
 }
 
-// rows returns a statement with n rows of values, made once per connection:
+// rows returns a statement with n rows of values, made once:
 // before, then "($1,$2 extra),($3,$4 extra)", then after.
 func (c *committer) rows(before string, n, columns int, extra, after string) string {
 	key := textKey{before, n}
@@ -231,12 +239,12 @@ func (c *committer) rows(before string, n, columns int, extra, after string) str
 	return c.texts[key]
 }
 
-// list returns a statement with a list of n placeholders in it, made once per
-// connection.
-func (c *committer) list(before string, n int, after string) string {
+// list returns a statement with a list of n placeholders in it, numbered from
+// a number on, made once.
+func (c *committer) list(before string, from, n int, after string) string {
 	key := textKey{before, n}
 	if c.texts[key] == "" {
-		c.texts[key] = before + marks(n, 1) + after
+		c.texts[key] = before + marks(n, from) + after
 	}
 	return c.texts[key]
 }

@@ -96,6 +96,7 @@ func (t *Tx) Sent(o Outgoing, now time.Time) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	t.b.woken.Outbox = true // it may be pending anew
 	n, _ := res.RowsAffected()
 	return n > 0, nil
 }
@@ -113,8 +114,8 @@ func (t *Tx) Later(o Outgoing, due time.Time, reason string) (bool, error) {
 }
 
 // Give ends a claimed row that will not be sent: state is "failed" or
-// "cancelled". The other pending pages of the same person and step become due
-// at once, so that a refusal costs nobody the wait.
+// "cancelled". The person's next way to be paged in the same step, if it was
+// not tried yet, becomes due at once, so that a refusal costs nobody the wait.
 func (t *Tx) Give(o Outgoing, state, reason string, now time.Time) (bool, error) {
 	res, err := t.exec("give up an outgoing row", `
 		UPDATE outbox SET state = $3, done_at = $4, lease_until = 0, error = $5 WHERE id = $1 AND attempt = $2 AND state = 'pending'`,
@@ -127,8 +128,12 @@ func (t *Tx) Give(o Outgoing, state, reason string, now time.Time) (bool, error)
 	}
 	if state == "failed" && o.ClimbStep != "" {
 		t.b.woken.Outbox = true
+		// Only the next one: those after it keep their wait. One that was tried
+		// waits because its receiver asked it to.
 		_, err = t.exec("pull the next contact method forward", `
-			UPDATE outbox SET due = $3 WHERE incident = $1 AND climb_step = $2 AND state = 'pending' AND due > $3`, o.Incident, o.ClimbStep, now.UnixMicro())
+			UPDATE outbox SET due = $3 WHERE incident = $1 AND climb_step = $2 AND state = 'pending' AND attempt = 0 AND due > $3
+				AND due = (SELECT min(due) FROM outbox WHERE incident = $1 AND climb_step = $2 AND state = 'pending' AND attempt = 0)`,
+			o.Incident, o.ClimbStep, now.UnixMicro())
 	}
 	return true, err
 }

@@ -15,6 +15,24 @@ type WindowCount struct {
 
 // PutWindows keeps counts of a rule; each replaces what was kept of its second.
 func (t *Tx) PutWindows(org, rule string, counts []WindowCount) error {
+	// PostgreSQL refuses a statement that writes a row twice.
+	type second struct {
+		series string
+		at     int64
+	}
+	last := make(map[second]int, len(counts))
+	for i, w := range counts {
+		last[second{w.Series, w.Second}] = i
+	}
+	if len(last) < len(counts) {
+		once := make([]WindowCount, 0, len(last))
+		for i, w := range counts {
+			if last[second{w.Series, w.Second}] == i {
+				once = append(once, w)
+			}
+		}
+		counts = once
+	}
 	return inChunks(len(counts), func(from, to int) error {
 		args := make([]any, 0, 6*(to-from))
 		for _, w := range counts[from:to] {
@@ -27,8 +45,8 @@ func (t *Tx) PutWindows(org, rule string, counts []WindowCount) error {
 	})
 }
 
-// Windows returns the counts of a rule in the seconds (from, to]. An empty
-// series means all of them.
+// Windows returns the counts of a rule in the seconds (from, to], of one series
+// or of all of them (series is ignored), by second and series.
 func (s *Store) Windows(ctx context.Context, org, rule, series string, all bool, from, to time.Time) ([]WindowCount, error) {
 	text, args := `SELECT series, second, bad, total FROM windows WHERE org = $1 AND rule = $2 AND second > $3 AND second <= $4`, []any{org, rule, from.Unix(), to.Unix()}
 	if !all {

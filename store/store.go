@@ -87,6 +87,10 @@ func Open(ctx context.Context, address string, log *slog.Logger) (*Store, error)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
+	if err := s.durable(ctx); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("open database: %w", err)
+	}
 	if err := s.migrate(ctx); err != nil {
 		s.Close()
 		return nil, err
@@ -142,7 +146,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		return err
 	}
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
-	if s.dialect.name == "postgres" {
+	if s.dialect.name == postgres.name {
 		// Replicas that start together migrate one after the other.
 		var unlock func()
 		if unlock, err = s.migrationLock(ctx); err != nil {

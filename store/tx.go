@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -21,6 +22,9 @@ type Tx struct {
 	b         *batch
 	staged    staged
 	savepoint bool
+	numbers   map[counterKey]int64 // what this unit counted to
+	lastOrg   string               // of the event before in this unit
+	lastBody  []byte
 }
 
 // staged is what units have changed and nobody has written yet.
@@ -32,8 +36,8 @@ type staged struct {
 	groups    map[groupKey]string // open incident of a group; "" after it closed
 	entries   []entryRow
 	outbox    []Outgoing
-	stops     []string // incidents whose unsent pages are dropped
-	refresh   []string // incidents whose messages must be edited
+	stops     map[string]time.Time // incidents whose unsent pages are dropped, and when that was decided
+	refresh   []string             // incidents whose messages must be edited
 	events    []eventRow
 }
 
@@ -65,7 +69,7 @@ type batch struct {
 	all      staged
 	series   map[string]id.Series // of the events, by organization
 	counted  map[string]int       // events in a series
-	counters map[counterKey]int64
+	counters map[counterKey]int64 // what the units counted to; the rows are locked
 	woken    Woken
 	broken   error // a statement failed: the transaction is of no use any more
 }
@@ -77,7 +81,7 @@ func newBatch(ctx context.Context, c *committer) *batch {
 }
 
 func newStaged() staged {
-	return staged{alerts: map[AlertKey]*alertRow{}, incidents: map[string]*incidentRow{}, groups: map[groupKey]string{}}
+	return staged{alerts: map[AlertKey]*alertRow{}, incidents: map[string]*incidentRow{}, groups: map[groupKey]string{}, stops: map[string]time.Time{}}
 }
 
 // runAll runs each unit; errs are the units' own errors. A non-nil err means
@@ -88,7 +92,7 @@ func (b *batch) runAll(units []*unit) (errs []error, err error) {
 	}
 	errs = make([]error, len(units))
 	for i, u := range units {
-		tx := &Tx{b: b, staged: newStaged()}
+		tx := &Tx{b: b, staged: newStaged(), numbers: map[counterKey]int64{}}
 		errs[i] = guarded(u.run, tx)
 		if b.broken != nil {
 			return nil, b.broken
@@ -114,28 +118,23 @@ func (t *Tx) end(keep bool) error {
 	}
 	if keep {
 		t.b.all.merge(t.staged)
+		maps.Copy(t.b.counters, t.numbers)
 	}
 	return nil
 }
 
 func (s *staged) merge(u staged) {
-	for _, stop := range u.stops {
+	for stop := range u.stops { // before the unit's own pages join: a climb may stop and page anew
 		s.dropPages(stop)
 	}
-	for k, v := range u.alerts {
-		s.alerts[k] = v
-	}
-	for k, v := range u.incidents {
-		s.incidents[k] = v
-	}
-	for k, v := range u.groups {
-		s.groups[k] = v
-	}
+	maps.Copy(s.stops, u.stops)
+	maps.Copy(s.alerts, u.alerts)
+	maps.Copy(s.incidents, u.incidents)
+	maps.Copy(s.groups, u.groups)
 	s.retired = append(s.retired, u.retired...)
 	s.history = append(s.history, u.history...)
 	s.entries = append(s.entries, u.entries...)
 	s.outbox = append(s.outbox, u.outbox...)
-	s.stops = append(s.stops, u.stops...)
 	s.refresh = append(s.refresh, u.refresh...)
 	s.events = append(s.events, u.events...)
 }
@@ -253,7 +252,7 @@ func (t *Tx) Save(c incident.Change) {
 	}
 	if c.Stop {
 		t.staged.dropPages(inc.ID)
-		t.staged.stops = append(t.staged.stops, inc.ID)
+		t.staged.stops[inc.ID] = c.Entries[0].At
 	}
 	for _, p := range c.Pages {
 		body, _ := json.Marshal(p) // strings and numbers: cannot fail
@@ -262,7 +261,9 @@ func (t *Tx) Save(c incident.Change) {
 			ClimbStep: fmt.Sprintf("%d/%d/%d/%s", p.Climb, p.Round, p.Step, p.User), Due: p.NotBefore, Body: body,
 		})
 	}
-	t.staged.refresh = append(t.staged.refresh, inc.ID)
+	if slices.ContainsFunc(c.Entries, func(e incident.Entry) bool { return e.Kind.Shows() }) {
+		t.staged.refresh = append(t.staged.refresh, inc.ID)
+	}
 }
 
 // joined makes one timeline entry of alerts that join the incident one after
@@ -272,7 +273,7 @@ func (t *Tx) joined(c incident.Change) incident.Change {
 		return c
 	}
 	last := &t.staged.entries[len(t.staged.entries)-1]
-	if last.incident != c.Incident.ID || last.entry.Kind != incident.AlertAdded {
+	if last.incident != c.Incident.ID || last.entry.Kind != incident.AlertAdded || last.entry.Cause != c.Entries[0].Cause {
 		return c
 	}
 	last.entry.Data.Count += c.Entries[0].Data.Count
@@ -302,34 +303,38 @@ func (t *Tx) openOf(key groupKey) string {
 // Send stages something to be sent.
 func (t *Tx) Send(o Outgoing) { t.staged.outbox = append(t.staged.outbox, o) }
 
-// NextNumber counts: it returns 1, 2, 3 … for an organization and a name.
+// NextNumber counts: it returns 1, 2, 3 … for an organization and a name. The
+// number of a unit that fails may be left out.
 func (t *Tx) NextNumber(org, name string) (int64, error) {
 	key := counterKey{org, name}
-	if t.b.counters[key] == 0 {
-		rows, err := t.b.c.query(t.b.ctx, `
-			INSERT INTO counters (org, name, value) VALUES ($1, $2, 1)
-			ON CONFLICT (org, name) DO UPDATE SET value = counters.value + 1 RETURNING value`, org, name)
-		if err != nil {
-			return 0, t.b.fail("count "+name, err)
+	for _, m := range []map[counterKey]int64{t.numbers, t.b.counters} {
+		if n := m[key]; n > 0 { // the row is locked until the commit
+			t.numbers[key] = n + 1
+			return n + 1, nil
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var n int64
-			if err := rows.Scan(&n); err != nil {
-				return 0, t.b.fail("count "+name, err)
-			}
-			t.b.counters[key] = n
-		}
-		if err := rows.Err(); err != nil {
-			return 0, t.b.fail("count "+name, err)
-		}
-		return t.b.counters[key], nil
 	}
-	t.b.counters[key]++
-	return t.b.counters[key], nil
+	rows, err := t.b.c.query(t.b.ctx, `
+		INSERT INTO counters (org, name, value) VALUES ($1, $2, 1)
+		ON CONFLICT (org, name) DO UPDATE SET value = counters.value + 1 RETURNING value`, org, name)
+	if err != nil {
+		return 0, t.b.fail("count "+name, err)
+	}
+	defer rows.Close()
+	var n int64
+	for rows.Next() {
+		if err := rows.Scan(&n); err != nil {
+			return 0, t.b.fail("count "+name, err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return 0, t.b.fail("count "+name, err)
+	}
+	t.numbers[key] = n
+	return n, nil
 }
 
-// Event stages a raw event and returns its id.
+// Event stages a raw event and returns its id. A nil Body means that of the
+// event before in this unit.
 func (t *Tx) Event(org string, now time.Time, e RawEvent) string {
 	s, ok := t.b.series[org]
 	if !ok || t.b.counted[org] == id.Members {
@@ -339,6 +344,15 @@ func (t *Tx) Event(org string, now time.Time, e RawEvent) string {
 	n := t.b.counted[org]
 	t.b.counted[org]++
 	e.ID = s.Member(n)
+	switch {
+	case e.Body != nil:
+		t.lastOrg, t.lastBody = org, e.Body
+	case t.lastOrg != org:
+		e.Body = []byte{} // it has none; and it must not show that of another unit
+		t.lastOrg, t.lastBody = org, e.Body
+	case n == 0:
+		e.Body = t.lastBody // a new segment refers to no other
+	}
 	t.staged.events = append(t.staged.events, eventRow{series: s.String(), n: n, org: org, at: now, event: e})
 	return e.ID
 }

@@ -81,7 +81,9 @@ CREATE TABLE alerts (
 CREATE UNIQUE INDEX alerts_newest ON alerts (org, integration, dedup_key) WHERE newest = 1;
 CREATE INDEX alerts_of_incident ON alerts (incident, id);
 CREATE INDEX alerts_expiring ON alerts (until) WHERE until IS NOT NULL AND status = 'firing';
-CREATE INDEX alerts_listed ON alerts (org, status, id);
+CREATE INDEX alerts_listed ON alerts (org, id);
+CREATE INDEX alerts_firing ON alerts (org, id) WHERE status = 'firing';
+CREATE INDEX alerts_early ON alerts (last_at) WHERE status = 'tombstone';
 
 CREATE TABLE incidents (
     id        TEXT PRIMARY KEY,
@@ -176,6 +178,7 @@ CREATE TABLE windows (
     total  BIGINT NOT NULL,
     PRIMARY KEY (org, rule, series, second)
 );
+CREATE INDEX windows_old ON windows (second);
 
 CREATE TABLE rule_states (
     org  TEXT NOT NULL,
@@ -208,6 +211,7 @@ CREATE TABLE idempotency (
     body   TEXT NOT NULL,
     PRIMARY KEY (org, id)
 );
+CREATE INDEX idempotency_old ON idempotency (at);
 
 -- What integrations sent that was refused or odd, for the people who own them.
 CREATE TABLE complaints (
@@ -220,6 +224,7 @@ CREATE TABLE complaints (
     body        BYTEA NOT NULL
 );
 CREATE INDEX complaints_of_integration ON complaints (org, integration, id);
+CREATE INDEX complaints_old ON complaints (at);
 
 -- +goose Down
 DROP TABLE complaints;

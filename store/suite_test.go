@@ -1,0 +1,177 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/incident"
+	"github.com/musterhq/muster/internal/id"
+	"github.com/musterhq/muster/internal/pgtest"
+	"github.com/musterhq/muster/store"
+)
+
+// nine is when the tests begin.
+var nine = time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+
+// A fixture is a database with one store on it whose committer runs.
+type fixture struct {
+	*store.Store
+	kind    string // "file", "memory" or "postgres"
+	address string
+}
+
+// kinds are the databases that every test of the suite runs on.
+var kinds = []struct {
+	name    string
+	address func(testing.TB) string
+}{
+	{"file", func(t testing.TB) string { return filepath.Join(t.TempDir(), "muster.db") }},
+	{"memory", func(testing.TB) string { return ":memory:" }},
+	{"postgres", func(t testing.TB) string { return pgtest.DSN(t) }},
+}
+
+// TestStore runs the suite on each kind of database.
+func TestStore(t *testing.T) {
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			for _, test := range suite {
+				t.Run(test.name, func(t *testing.T) {
+					address := kind.address(t)
+					test.run(t, fixture{open(t, address), kind.name, address})
+				})
+			}
+		})
+	}
+}
+
+// suite is every test that must pass on every kind of database; the functions
+// stand in the files of their subjects.
+var suite = []struct {
+	name string
+	run  func(*testing.T, fixture)
+}{
+	{"units: all or nothing, each alone", testUnits},
+}
+
+// open opens a database and runs its committer until the test ends.
+func open(t testing.TB, address string) *store.Store {
+	t.Helper()
+	s, err := store.Open(t.Context(), address, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, s)
+	return s
+}
+
+// run runs the committer until the test ends, and closes the store after it.
+func run(t testing.TB, s *store.Store) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the committer ended with %v", err)
+		}
+		if err := s.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+}
+
+// write runs one unit that must succeed.
+func write(t testing.TB, s *store.Store, unit func(*store.Tx) error, opts ...store.WriteOption) {
+	t.Helper()
+	if err := s.Write(t.Context(), unit, opts...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// must returns v, or fails the test.
+func must[T any](v T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// isError fails the test unless err is of a kind.
+func isError(t testing.TB, err, kind error) {
+	t.Helper()
+	if !errors.Is(err, kind) {
+		t.Fatalf("error %v, want %v", err, kind)
+	}
+}
+
+// twoSteps pages ana at once and bob five minutes later.
+var twoSteps = incident.Policy{Slug: "p", Steps: []incident.Step{
+	{Notify: []string{"user:ana"}, Wait: 5 * time.Minute},
+	{Notify: []string{"user:bob"}, Wait: 10 * time.Minute},
+}}
+
+// everybody has Slack at once and the phone a minute later.
+var everybody = incident.Roster{
+	Who: func(target string, _ time.Time) []string { return []string{target[len("user:"):]} },
+	Reach: func(user string, _ incident.Urgency) []incident.Reach {
+		return []incident.Reach{
+			{Rule: 0, Contact: "slack", Channel: "slack", Connection: "slack", Address: user},
+			{Rule: 1, Contact: "phone", Channel: "sms", Connection: "sms", Address: user, Wait: time.Minute},
+		}
+	},
+}
+
+var tester = incident.Cause{Actor: "user:test", Origin: "test"}
+
+// opening returns what opens an incident of a group, with an id of its own.
+func opening(org, group string) incident.Opening {
+	return incident.Opening{ID: id.New(nine), Org: org, GroupKey: group, Title: group, Severity: incident.Critical, Policy: twoSteps}
+}
+
+// openIncident opens an incident and returns it as it is stored.
+func openIncident(t testing.TB, s *store.Store, org, group string, now time.Time) incident.Incident {
+	t.Helper()
+	o := opening(org, group)
+	write(t, s, func(tx *store.Tx) (err error) {
+		if o.Number, err = tx.NextNumber(org, "incident"); err != nil {
+			return err
+		}
+		tx.Save(incident.Open(o, now, tester))
+		return nil
+	})
+	return must(s.Incident(t.Context(), org, o.ID))(t)
+}
+
+// change reads an incident, changes it and saves it, in one unit.
+func change(t testing.TB, s *store.Store, org, incidentID string, f func(incident.Incident) (incident.Change, error)) incident.Incident {
+	t.Helper()
+	write(t, s, func(tx *store.Tx) error {
+		inc, err := tx.Incident(org, incidentID)
+		if err != nil {
+			return err
+		}
+		c, err := f(inc)
+		if err != nil {
+			return err
+		}
+		tx.Save(c)
+		return nil
+	})
+	return must(s.Incident(t.Context(), org, incidentID))(t)
+}
+
+// advance climbs one step of an incident.
+func advance(t testing.TB, s *store.Store, org, incidentID string, now time.Time) incident.Incident {
+	t.Helper()
+	return change(t, s, org, incidentID, func(inc incident.Incident) (incident.Change, error) {
+		return incident.Advance(inc, now, everybody), nil
+	})
+}
