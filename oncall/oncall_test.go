@@ -209,6 +209,24 @@ func TestNightOfTheChange(t *testing.T) {
 	}
 }
 
+// TestYesterdayAgain: in Newfoundland the clocks once went back a minute past
+// midnight, to the day before. The handoff at midnight had happened.
+func TestYesterdayAgain(t *testing.T) {
+	s := oncall.Schedule{Zone: zone(t, "America/St_Johns"), Layers: []oncall.Layer{{Users: []string{"ana", "bob"}, Every: 1,
+		Handoff: oncall.Handoff{Date: oncall.Date{Year: 2010, Month: 11, Day: 7}}}}}
+	for _, tt := range []struct{ at, user string }{
+		{"2010-11-07T02:29:59Z", "bob"}, // 23:59:59 on Saturday
+		{"2010-11-07T02:30:00Z", "ana"}, // midnight
+		{"2010-11-07T03:00:00Z", "ana"}, // 23:30 on Saturday, again
+		{"2010-11-07T03:30:00Z", "ana"}, // midnight, again
+		{"2010-11-08T03:30:00Z", "bob"},
+	} {
+		if got, _ := s.At(at(t, tt.at), nil); got.User != tt.user {
+			t.Errorf("at %s %s is on call, want %s", tt.at, got.User, tt.user)
+		}
+	}
+}
+
 func TestAt(t *testing.T) {
 	s := weekly(t)
 	overrides := []oncall.Override{{ID: "o1", User: "dan", From: at(t, "2026-03-04T10:00:00Z"), To: at(t, "2026-03-04T18:00:00Z")}}
