@@ -77,7 +77,7 @@ func (g group) warn(b *body) {
 	}
 	e := &b.drafts[0].Event
 	if n := cleanLine(g.truncated.Text()); g.truncated.Kind() == jsonscan.Number && strings.Trim(n, "-0.") != "" {
-		e.warn("/truncatedAlerts", quote(n)+" alerts are left out by max_alerts of the sender; they are not resolved by that")
+		e.warn("/truncatedAlerts", cut(n, 20)+" alerts are left out by max_alerts of the sender; they are not resolved by that")
 	}
 	switch v := cleanLine(g.version.Text()); v {
 	case "", "null", "4", "3":

@@ -131,8 +131,25 @@ func (d *draft) text(v jsonscan.Value) string {
 
 // line returns the text of v as one clean line within limit.
 func (d *draft) line(v jsonscan.Value, limit int) string {
-	return d.cut(v, cleanLine(d.text(v)), limit)
+	text := d.text(v)
+	return d.tidied(v, text, cleanLine(text), limit)
 }
+
+// lines returns the text of v as clean lines within MaxDescription.
+func (d *draft) lines(v jsonscan.Value) string {
+	text := d.text(v)
+	return d.tidied(v, text, cleanLines(text), MaxDescription)
+}
+
+// tidied cuts a text that was cleaned, and tells what was done to it.
+func (d *draft) tidied(v jsonscan.Value, text, clean string, limit int) string {
+	if clean != text && hasControls(text) {
+		d.warn(v, controlsOut)
+	}
+	return d.cut(v, clean, limit)
+}
+
+const controlsOut = "control characters taken out"
 
 func (d *draft) cut(v jsonscan.Value, s string, limit int) string {
 	if len(s) > limit {
@@ -140,11 +157,6 @@ func (d *draft) cut(v jsonscan.Value, s string, limit int) string {
 		return cut(s, limit)
 	}
 	return s
-}
-
-// lines returns the text of v as clean lines within MaxDescription.
-func (d *draft) lines(v jsonscan.Value) string {
-	return d.cut(v, cleanLines(d.text(v)), MaxDescription)
 }
 
 // key returns v as a key.
@@ -160,7 +172,7 @@ func (d *draft) key(v jsonscan.Value) string {
 func (d *draft) severity(v jsonscan.Value, missing Severity) Severity {
 	text := cleanLine(d.text(v))
 	if text == "" {
-		if v.Kind() == jsonscan.String {
+		if v.Kind() == jsonscan.String && d.Action == Trigger {
 			d.warn(v, "an empty severity, taken as %s", missing)
 		}
 		return missing
@@ -194,7 +206,7 @@ func (d *draft) labels(v jsonscan.Value) map[string]string {
 		default:
 			text = d.text(value)
 		}
-		labels[string(name)] = d.cut(value, cleanLine(text), MaxLabelValue)
+		labels[string(name)] = d.tidied(value, text, cleanLine(text), MaxLabelValue)
 	}
 	return labels
 }
@@ -206,7 +218,14 @@ func (d *draft) details(v jsonscan.Value) []byte {
 	}
 	clean := v.Raw()
 	if len(clean) <= 2*MaxDetails { // white space and escapes may shrink
-		clean = v.AppendClean(make([]byte, 0, len(clean)), cleanLines)
+		controls := false
+		clean = v.AppendClean(make([]byte, 0, len(clean)), func(s string) string {
+			controls = controls || hasControls(s)
+			return cleanLines(s)
+		})
+		if controls {
+			d.warn(v, controlsOut)
+		}
 	}
 	if len(clean) > MaxDetails {
 		d.warn(v, "%d bytes long, more than the %d allowed: left out", len(clean), MaxDetails)
@@ -221,8 +240,8 @@ func (d *draft) link(v jsonscan.Value, text string) {
 		return
 	}
 	if address := d.text(v); address != "" {
-		if why := d.addLink(address, text); why != "" {
-			d.warn(v, "a link that %s: left out", why)
+		if note := d.addLink(address, text); note != "" {
+			d.warn(v, "%s", note)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package event
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -36,20 +37,22 @@ func webURL(s string) (clean string, why string) {
 	return s, ""
 }
 
-// addLink adds one link without a warning for a double one.
-func (e *Event) addLink(address, text string) (why string) {
-	clean, why := webURL(strings.TrimSpace(address))
-	if why != "" {
-		return why
-	}
-	for _, l := range e.Links {
-		if l.URL == clean {
-			return ""
-		}
-	}
-	if len(e.Links) == MaxLinks {
-		return "is one link too many"
+// addLink adds one link, unless it is there already, and tells of what is odd
+// about it, such as that it had to be left out.
+func (e *Event) addLink(address, text string) (note string) {
+	address = strings.TrimSpace(address)
+	clean, why := webURL(address)
+	switch {
+	case why != "":
+		return "a link left out, as it " + why
+	case slices.ContainsFunc(e.Links, func(l Link) bool { return l.URL == clean }):
+		return ""
+	case len(e.Links) == MaxLinks:
+		return "a link left out, as there are too many"
 	}
 	e.Links = append(e.Links, Link{URL: clean, Text: cut(cleanLine(text), MaxName)})
+	if clean != address {
+		return "a link without the user name and password that stood in it"
+	}
 	return ""
 }

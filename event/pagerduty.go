@@ -191,16 +191,16 @@ func (d *draft) required(v jsonscan.Value, path ...string) {
 		name += p
 		pointer += "/" + p
 	}
-	switch kind := v.Kind(); kind {
-	case jsonscan.None:
+	want := "a string"
+	if name == "payload" {
+		want = "an object"
+	}
+	switch kind := v.Kind(); {
+	case kind == jsonscan.None:
 		d.fail(d.at, pointer, "'%s' is missing or blank", name)
-	case jsonscan.Null, jsonscan.String:
+	case kind == jsonscan.Null, kind == jsonscan.String && name != "payload":
 		d.fail(v, "", "'%s' is missing or blank", name)
 	default:
-		want := "a string"
-		if name == "payload" {
-			want = "an object"
-		}
 		d.fail(v, "", "'%s' is %s, but must be %s", name, kind, want)
 	}
 }

@@ -115,6 +115,9 @@ func (e *Event) settleLabels() {
 			e.warn("", fmt.Sprintf("label %s cut to %d bytes", quote(clean), MaxLabelValue))
 			value = cut(value, MaxLabelValue)
 		}
+		if hasControls(name) || hasControls(e.Labels[name]) {
+			e.warn("", fmt.Sprintf("label %s: %s", quote(clean), controlsOut))
+		}
 		kept[clean] = value
 	}
 	if left > 0 {
@@ -142,8 +145,8 @@ func (e *Event) settleLinks() {
 	}
 	e.Links = nil
 	for _, l := range given {
-		if why := e.addLink(l.URL, l.Text); why != "" {
-			e.warn("", "a link left out, as it "+why)
+		if note := e.addLink(l.URL, l.Text); note != "" {
+			e.warn("", note)
 		}
 	}
 }

@@ -53,6 +53,12 @@ func rewrite(s string, lines bool) string {
 	return b.String()
 }
 
+// hasControls says whether s has control characters that are not white space,
+// which cleaning takes out.
+func hasControls(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) })
+}
+
 // cut shortens s, which must be valid UTF-8, to at most limit bytes without
 // splitting a character.
 func cut(s string, limit int) string {
