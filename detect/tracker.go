@@ -159,7 +159,8 @@ func (t *Tracker) open(name string) *series {
 func (t *Tracker) Advance(now time.Time) []Change {
 	now = now.Round(0) // the wall clock alone, as a restored tracker has it
 	t.dropFuture(now)
-	if t.arrive(now) || now.Sub(t.now) > t.limits.lateness+2*time.Second {
+	paused := now.Sub(t.now) > t.limits.lateness+2*time.Second
+	if t.arrive(now) || paused || now.Before(t.moved) { // the last: the clock was set back
 		t.moved = now
 	}
 	t.now = now
@@ -268,7 +269,8 @@ func (t *Tracker) dropFuture(now time.Time) {
 		}
 		t.keepUnsaved(s, w.cells[keep:], true)
 		w.cells = slices.Delete(w.cells, keep, len(w.cells))
-		if keep == 0 && s.judge.state != Firing {
+		if keep == w.lo && s.judge.state != Firing {
+			t.keepUnsaved(s, w.cells, false)
 			t.close(s)
 		}
 	}
