@@ -58,6 +58,10 @@ func sendSlack(ctx context.Context, w *wire.Client, set config.Settings, address
 	if err := checkSlack(address); err != nil {
 		return refused(err)
 	}
+	api := strings.TrimSuffix(cmp.Or(set["url"], slackAPI), "/") + "/"
+	if err := httpURL(api); err != nil {
+		return refused(err)
+	}
 	if set["token"] == "" {
 		return refused(errors.New("token: missing"))
 	}
@@ -67,7 +71,7 @@ func sendSlack(ctx context.Context, w *wire.Client, set config.Settings, address
 	}
 	s := slackSender{
 		api: slack.New(set["token"],
-			slack.OptionAPIURL(strings.TrimSuffix(cmp.Or(set["url"], slackAPI), "/")+"/"),
+			slack.OptionAPIURL(api),
 			slack.OptionHTTPClient(slackWire{w, hiding(set, "token", "signing_secret")})),
 		address: address,
 		m:       m,

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"errors"
 	"net/url"
 	"strings"
 	"unicode"
@@ -61,6 +62,16 @@ func link(s string) string {
 		return ""
 	}
 	return u.String()
+}
+
+// httpURL checks the URL of a connection. Its error does not show it, since it
+// may hold a secret.
+func httpURL(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Hostname() == "" {
+		return errors.New("url: want http://… or https://…")
+	}
+	return nil
 }
 
 // headline says on one line what the message is about.

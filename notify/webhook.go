@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -118,9 +117,12 @@ func renderWebhook(ctx context.Context, address string, secrets []string, m Mess
 	if err != nil {
 		return nil, fmt.Errorf("payload: %w", err)
 	}
-	req, err := newRequest(ctx, address, text)
-	if err != nil {
+	if err := httpURL(address); err != nil {
 		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(text))
+	if err != nil {
+		return nil, errors.New("url: cannot be requested")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "Muster")
@@ -163,19 +165,6 @@ func webhookKey(s string) ([]byte, error) {
 		return nil, fmt.Errorf("has %d bytes, not 24 to 64", len(key))
 	}
 	return key, nil
-}
-
-// newRequest makes a POST. Its errors do not hold the address, which may be a
-// secret.
-func newRequest(ctx context.Context, address string, body []byte) (*http.Request, error) {
-	if _, err := url.Parse(address); err != nil {
-		return nil, errors.New("url: cannot be read as one")
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
-	if err != nil {
-		return nil, errors.New("url: cannot be requested")
-	}
-	return req, nil
 }
 
 // hiding lists the values of the named settings for redaction, whole and by

@@ -10,8 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"strings"
-	"sync"
+	"slices"
 	"time"
 )
 
@@ -44,19 +43,7 @@ type Client struct {
 	opt    Options
 	dialer *net.Dialer
 	trip   http.RoundTripper
-	kin    *kin
 }
-
-// kin are the clients made from one by Allowing, by the ranges they open. Each
-// has its own pool of connections: a connection that one was allowed to open
-// must never serve a request of another that was not.
-type kin struct {
-	mu sync.Mutex
-	by map[string]*Client
-}
-
-// maxKin bounds the pools kept; beyond it all of them are closed and built anew.
-const maxKin = 256
 
 // A Response is an answer, read to its end.
 type Response struct {
@@ -80,11 +67,11 @@ func New(o Options) *Client {
 	if o.MaxBody <= 0 {
 		o.MaxBody = 1 << 20
 	}
-	return build(o, &kin{by: map[string]*Client{}})
+	return build(o)
 }
 
-func build(o Options, k *kin) *Client {
-	c := &Client{opt: o, kin: k}
+func build(o Options) *Client {
+	c := &Client{opt: o}
 	c.dialer = &net.Dialer{
 		Timeout:  o.Timeout,
 		Resolver: o.Resolver,
@@ -95,65 +82,26 @@ func build(o Options, k *kin) *Client {
 		c.trip = &http.Transport{
 			Proxy:       nil, // a proxy from the environment would connect in our place, unguarded
 			DialContext: c.dialer.DialContext,
-			// HTTP/1.1 only: a dead HTTP/2 connection would be shared by all
-			// requests to a host, and swallow each until its deadline.
-			ForceAttemptHTTP2:      false,
+			// A new connection for each request: it is checked by the guard, it
+			// is never one that died unnoticed, and net/http never sends a
+			// request again by itself, as it does on connections used before.
+			DisableKeepAlives:      true,
 			TLSClientConfig:        c.TLS(""),
 			TLSHandshakeTimeout:    o.Timeout,
 			ResponseHeaderTimeout:  o.Timeout,
 			MaxResponseHeaderBytes: 64 << 10,
-			MaxIdleConnsPerHost:    4,
-			MaxIdleConns:           64,
-			IdleConnTimeout:        30 * time.Second,
 		}
 	}
 	return c
 }
 
 // Allowing returns the client with more ranges opened: those of one
-// connection's settings. Clients with the same ranges share their connections.
+// connection's settings. It is cheap; the clients share nothing that a request
+// could pass through.
 func (c *Client) Allowing(p []netip.Prefix) *Client {
-	if len(p) == 0 {
-		return c
-	}
 	o := c.opt
-	o.Allow = merge(c.opt.Allow, p)
-	var key strings.Builder
-	for _, p := range o.Allow {
-		key.WriteString(p.String())
-		key.WriteByte(' ')
-	}
-
-	c.kin.mu.Lock()
-	defer c.kin.mu.Unlock()
-	if found := c.kin.by[key.String()]; found != nil {
-		return found
-	}
-	if len(c.kin.by) >= maxKin {
-		for k, old := range c.kin.by {
-			old.idle()
-			delete(c.kin.by, k)
-		}
-	}
-	made := build(o, c.kin)
-	c.kin.by[key.String()] = made
-	return made
-}
-
-// Close closes the idle connections of the client and of those made from it.
-func (c *Client) Close() {
-	c.idle()
-	c.kin.mu.Lock()
-	defer c.kin.mu.Unlock()
-	for _, k := range c.kin.by {
-		k.idle()
-	}
-}
-
-func (c *Client) idle() {
-	if t, ok := c.trip.(interface{ CloseIdleConnections() }); ok {
-		t.CloseIdleConnections()
-	}
+	o.Allow = slices.Concat(c.opt.Allow, p)
+	return build(o)
 }
 
 // TLS returns how to speak TLS to a server of that name, for protocols other

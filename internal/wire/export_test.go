@@ -7,7 +7,7 @@ import (
 
 // Forbids asks the guard alone.
 func Forbids(allow []netip.Prefix, a netip.Addr) string {
-	return guard{open: merge(allow, nil)}.forbids(a)
+	return guard{open: allow}.forbids(a)
 }
 
 // RetryAfter reads a header.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
-	"slices"
 	"syscall"
 )
 
@@ -73,6 +72,9 @@ func (g guard) forbids(a netip.Addr) string {
 	mapped := a.Is4In6()
 	a = a.Unmap().WithZone("") // a prefix contains no address that has a zone
 	for _, p := range g.open {
+		if p.Addr().Is4In6() && p.Bits() >= 96 { // written as ::ffff:10.0.0.0/104
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
 		if p.Contains(a) {
 			return ""
 		}
@@ -100,26 +102,4 @@ func (c *Client) checkURL(u *url.URL) error {
 		return fmt.Errorf("%w: url: scheme %q is neither http nor https", ErrRefused, u.Scheme)
 	}
 	return nil
-}
-
-// merge returns both lists as one, in canonical form and order, so that equal
-// sets are equal lists.
-func merge(a, b []netip.Prefix) []netip.Prefix {
-	var out []netip.Prefix
-	for _, p := range slices.Concat(a, b) {
-		if !p.IsValid() {
-			continue
-		}
-		if p.Addr().Is4In6() && p.Bits() >= 96 {
-			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-		}
-		out = append(out, p.Masked())
-	}
-	slices.SortFunc(out, func(x, y netip.Prefix) int {
-		if c := x.Addr().Compare(y.Addr()); c != 0 {
-			return c
-		}
-		return x.Bits() - y.Bits()
-	})
-	return slices.Compact(out)
 }

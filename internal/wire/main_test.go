@@ -23,9 +23,7 @@ func client(t *testing.T, edit func(*wire.Options)) *wire.Client {
 	if edit != nil {
 		edit(&o)
 	}
-	c := wire.New(o)
-	t.Cleanup(c.Close)
-	return c
+	return wire.New(o)
 }
 
 func get(t *testing.T, address string) *http.Request {
