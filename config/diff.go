@@ -27,7 +27,7 @@ type FieldChange struct{ Path, Old, New string }
 // that old has.
 func Diff(old, new Doc) []Change {
 	var out []Change
-	if old.Organization != new.Organization {
+	if new.Organization != "" && old.Organization != new.Organization {
 		out = append(out, change("organization", new.Organization, values{"slug": {old.Organization, old.Organization}},
 			values{"slug": {new.Organization, new.Organization}}))
 	}

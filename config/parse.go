@@ -7,8 +7,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -67,9 +65,9 @@ func Parse(files []File, kinds Kinds) (Doc, error) {
 // read reads the documents of one file.
 func (r *reader) read(d *Doc, body []byte) {
 	if at := invalid(body); at >= 0 {
-		line := 1 + bytes.Count(body[:at], []byte("\n"))
-		column := 1 + utf8.RuneCount(body[bytes.LastIndexByte(body[:at], '\n')+1:at])
-		r.add(Problem{File: r.file, Line: line, Column: column, Detail: "is not UTF-8 text"})
+		p := position(body, at)
+		p.File, p.Detail = r.file, "is not UTF-8 text"
+		r.add(p)
 		return
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(body))
@@ -80,7 +78,7 @@ func (r *reader) read(d *Doc, body []byte) {
 			return
 		}
 		if err != nil {
-			r.add(syntaxProblem(r.file, err))
+			r.add(syntaxProblem(r.file, body, err))
 			return
 		}
 		if len(doc.Content) == 1 && r.sound(doc.Content[0]) {
@@ -99,25 +97,6 @@ func invalid(body []byte) int {
 		i += n
 	}
 	return -1
-}
-
-// syntaxProblem turns an error of the YAML parser into a Problem. The parser
-// quotes the file only where it speaks of an anchor: an unquoted password may
-// begin with an asterisk.
-func syntaxProblem(file string, err error) Problem {
-	detail := strings.TrimPrefix(err.Error(), "yaml: ")
-	p := Problem{File: file}
-	if rest, ok := strings.CutPrefix(detail, "line "); ok {
-		if number, what, ok := strings.Cut(rest, ": "); ok {
-			p.Line, _ = strconv.Atoi(number)
-			detail = what
-		}
-	}
-	if strings.Contains(detail, "anchor") {
-		detail = "an alias (*) without an anchor (&) before it; quote the value if it is text"
-	}
-	p.Detail = "is not YAML: " + detail
-	return p
 }
 
 // document reads one YAML document into d.
@@ -143,7 +122,7 @@ func (r *reader) organization(d *Doc, n node) {
 		return
 	}
 	if d.Organization != "" && d.Organization != slug {
-		n.problemf("is %s here, and %s in another file; one configuration is of one organization", shown(slug), shown(d.Organization))
+		n.problemf("is %s here, and %s elsewhere; one configuration is of one organization", shown(slug), shown(d.Organization))
 		return
 	}
 	d.Organization = slug

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // MapSecrets returns a Doc in which f has replaced every secret, which is how
@@ -12,39 +13,60 @@ import (
 // connections/gitlab/token; it never changes, and so can be the associated
 // data of a seal. The first error of f ends it.
 func (d Doc) MapSecrets(f func(place, value string) (string, error)) (Doc, error) {
+	return d.mapSecrets(func(place, _, value string) (string, error) { return f(place, value) })
+}
+
+// mapSecrets is MapSecrets; beside tells f what the secret is shown to.
+func (d Doc) mapSecrets(f func(place, beside, value string) (string, error)) (Doc, error) {
 	d = d.clone()
 	m := mapper{f: f}
-	for slug, u := range d.Users {
+	for _, slug := range sortedKeys(d.Users) {
+		u := d.Users[slug]
 		u.Contacts = maps.Clone(u.Contacts)
-		for name, c := range u.Contacts {
-			u.Contacts[name] = m.contact(c, "users/"+slug+"/contacts/"+name)
+		for _, name := range sortedKeys(u.Contacts) {
+			u.Contacts[name] = m.contact(u.Contacts[name], "users/"+slug+"/contacts/"+name)
 		}
 		d.Users[slug] = u
 	}
-	for slug, t := range d.Teams {
+	for _, slug := range sortedKeys(d.Teams) {
+		t := d.Teams[slug]
 		t.Room = m.contact(t.Room, "teams/"+slug+"/room")
 		d.Teams[slug] = t
 	}
-	for slug, c := range d.Connections {
+	for _, slug := range sortedKeys(d.Connections) {
+		c := d.Connections[slug]
+		beside := c.Kind
 		if c.Secret {
-			c.Address = m.value(c.Address, "connections/"+slug)
+			c.Address = m.value(c.Address, "connections/"+slug, beside)
+		} else {
+			beside += " " + c.Address
 		}
-		c.Settings = m.settings(c.Settings, c.Secrets, "connections/"+slug)
+		for _, name := range sortedKeys(c.Settings) { // a proxy, a second URL
+			if v := c.Settings[name]; strings.Contains(v, "://") && !slices.Contains(c.Secrets, name) {
+				beside += " " + v
+			}
+		}
+		c.Settings = m.settings(c.Settings, c.Secrets, "connections/"+slug, beside)
 		d.Connections[slug] = c
 	}
-	for slug, i := range d.Integrations {
-		i.Key = m.value(i.Key, "integrations/"+slug+"/key")
-		i.Settings = m.settings(i.Settings, i.Secrets, "integrations/"+slug)
+	for _, slug := range sortedKeys(d.Integrations) {
+		i := d.Integrations[slug]
+		i.Key = m.value(i.Key, "integrations/"+slug+"/key", "")
+		i.Settings = m.settings(i.Settings, i.Secrets, "integrations/"+slug, i.Kind)
 		d.Integrations[slug] = i
 	}
-	for slug, s := range d.Services {
-		s.Ticket.Settings = m.settings(s.Ticket.Settings, s.Ticket.Secrets, "services/"+slug+"/ticket")
+	for _, slug := range sortedKeys(d.Services) {
+		s := d.Services[slug]
+		t := &s.Ticket
+		t.Settings = m.settings(t.Settings, t.Secrets, "services/"+slug+"/ticket", t.Kind+" "+t.Connection)
 		d.Services[slug] = s
 	}
-	for slug, r := range d.Runbooks {
+	for _, slug := range sortedKeys(d.Runbooks) {
+		r := d.Runbooks[slug]
 		r.Steps = slices.Clone(r.Steps)
 		for i, s := range r.Steps {
-			r.Steps[i].Settings = m.settings(s.Settings, s.Secrets, fmt.Sprintf("runbooks/%s/steps/%d", slug, i))
+			place := fmt.Sprintf("runbooks/%s/steps/%d", slug, i)
+			r.Steps[i].Settings = m.settings(s.Settings, s.Secrets, place, s.beside())
 		}
 		d.Runbooks[slug] = r
 	}
@@ -54,17 +76,29 @@ func (d Doc) MapSecrets(f func(place, value string) (string, error)) (Doc, error
 	return d, nil
 }
 
+// beside is the step without its secrets: where it sends them is among the
+// other settings, and only the kind of step knows which.
+func (s Step) beside() string {
+	out := s.Kind
+	for _, name := range sortedKeys(s.Settings) {
+		if !slices.Contains(s.Secrets, name) {
+			out += fmt.Sprintf(" %q=%q", name, s.Settings[name])
+		}
+	}
+	return out
+}
+
 // A mapper replaces secrets until there is an error.
 type mapper struct {
-	f   func(place, value string) (string, error)
+	f   func(place, beside, value string) (string, error)
 	err error
 }
 
-func (m *mapper) value(value, place string) string {
+func (m *mapper) value(value, place, beside string) string {
 	if m.err != nil || value == "" {
 		return value
 	}
-	out, err := m.f(place, value)
+	out, err := m.f(place, beside, value)
 	if err != nil {
 		m.err = fmt.Errorf("%s: %w", place, err)
 	}
@@ -73,42 +107,48 @@ func (m *mapper) value(value, place string) string {
 
 func (m *mapper) contact(c Contact, place string) Contact {
 	if c.Secret {
-		c.Address = m.value(c.Address, place)
+		c.Address = m.value(c.Address, place, c.Kind+" "+c.Via)
 	}
 	return c
 }
 
-func (m *mapper) settings(set Settings, secrets []string, place string) Settings {
+func (m *mapper) settings(set Settings, secrets []string, place, beside string) Settings {
 	if len(secrets) == 0 {
 		return set
 	}
 	set = maps.Clone(set)
 	for _, name := range secrets {
-		set[name] = m.value(set[name], place+"/"+name)
+		set[name] = m.value(set[name], place+"/"+name, beside)
 	}
 	return set
 }
 
 // KeepSecrets returns d with every Masked secret replaced by the one that old
 // has at the same place, so that an export can be edited and applied. Where
-// old has none, the error names the place.
+// old has none the error names the place. So it does where the secret would
+// now go elsewhere: to another address of a connection, with other settings of
+// a step. Who may edit the configuration may not thereby read its secrets.
 func (d Doc) KeepSecrets(old Doc) (Doc, error) {
-	had := map[string]string{}
-	_, err := old.MapSecrets(func(place, value string) (string, error) {
-		had[place] = value
+	type secret struct{ beside, value string }
+	had := map[string]secret{}
+	_, err := old.mapSecrets(func(place, beside, value string) (string, error) {
+		had[place] = secret{beside, value}
 		return value, nil
 	})
 	if err != nil {
 		return Doc{}, err
 	}
-	return d.MapSecrets(func(place, value string) (string, error) {
+	return d.mapSecrets(func(place, beside, value string) (string, error) {
 		if value != Masked {
 			return value, nil
 		}
 		kept, ok := had[place]
-		if !ok || kept == Masked {
-			return "", fmt.Errorf("the secret is %s, and there is none yet to keep", Masked)
+		switch {
+		case !ok || kept.value == Masked:
+			return "", fmt.Errorf("the secret is written as %s, and there is none yet to keep", Masked)
+		case kept.beside != beside:
+			return "", fmt.Errorf("the secret is written as %s, but it would now go elsewhere: write it anew, or as env:NAME", Masked)
 		}
-		return kept, nil
+		return kept.value, nil
 	})
 }

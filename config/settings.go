@@ -52,9 +52,8 @@ func (o object) settings(kind Kind, taken ...string) (Settings, []string) {
 			}
 			if why != "" {
 				n.problem(why, "")
-				return
 			}
-			set[name] = v
+			set[name] = v // even so: otherwise it would be missed
 		})
 	}
 	slices.Sort(secrets)
