@@ -181,7 +181,7 @@ func (b *batch) flushRefresh() error {
 			INSERT INTO outbox (id, org, incident, kind, destination, climb_step, state, due, lease_until, attempt, revision, created_at, error, body)
 			SELECT incident || '/update/' || destination, org, incident, 'update', destination, '', 'pending', 0, 0, 0, 0, 0, '',
 				'{"channel":"' || channel || '"}'
-			FROM messages WHERE incident IN (`, 1, len(args), `)
+			FROM messages WHERE channel <> 'ticket' AND incident IN (`, 1, len(args), `)
 			ON CONFLICT (id) DO UPDATE SET state = 'pending', due = 0, revision = outbox.revision + 1`), args...)
 		if err != nil {
 			return fmt.Errorf("refresh messages: %w", err)

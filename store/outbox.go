@@ -1,11 +1,16 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/musterhq/muster/incident"
 )
 
 // Outgoing is one row of the outbox: something that must leave, at least once.
@@ -27,7 +32,8 @@ type Outgoing struct {
 }
 
 // Claim leases up to limit due rows until the given instant, at most perDest
-// for each destination, none of the busy ones. Claim is a unit of its own.
+// for each destination, none of the busy ones: pages first, then what is due
+// longest. Claim is a unit of its own.
 func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest int, busy []string) ([]Outgoing, error) {
 	var claimed []Outgoing
 	err := s.Write(ctx, func(t *Tx) error {
@@ -38,14 +44,16 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest 
 			exclude = ` AND destination NOT IN (` + marks(len(busy), 5) + `)`
 			args = append(args, anys(busy)...)
 		}
+		// The outermost condition is checked again after a wait for another
+		// replica's lock; the inner ones are not.
 		rows, err := t.b.c.conn.QueryContext(t.b.ctx, `
 			UPDATE outbox SET lease_until = $1, attempt = attempt + 1
 			WHERE state = 'pending' AND lease_until <= $2 AND id IN (
 				SELECT id FROM outbox WHERE id IN (
 					SELECT id FROM (
-						SELECT id, due, ROW_NUMBER() OVER (PARTITION BY destination ORDER BY due, id) AS nth
+						SELECT id, due, kind, ROW_NUMBER() OVER (PARTITION BY destination ORDER BY `+pagesFirst+`) AS nth
 						FROM outbox WHERE state = 'pending' AND due <= $2 AND lease_until <= $2`+exclude+`
-					) AS ranked WHERE nth <= $4 ORDER BY due, id LIMIT $3
+					) AS ranked WHERE nth <= $4 ORDER BY `+pagesFirst+` LIMIT $3
 				)`+s.dialect.skipLocked+`
 			)
 			RETURNING `+outgoingColumns, args...)
@@ -65,7 +73,20 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest 
 		}
 		return nil
 	})
+	slices.SortFunc(claimed, func(a, b Outgoing) int { // RETURNING has no order
+		return cmp.Or(cmp.Compare(rankOf(a), rankOf(b)), a.Due.Compare(b.Due), strings.Compare(a.ID, b.ID))
+	})
 	return claimed, err
+}
+
+// pagesFirst is the order in which rows leave; rankOf is its first part.
+const pagesFirst = `CASE kind WHEN 'page' THEN 0 ELSE 1 END, due, id`
+
+func rankOf(o Outgoing) int {
+	if o.Kind == incident.Page {
+		return 0
+	}
+	return 1
 }
 
 const outgoingColumns = `id, org, incident, kind, destination, climb_step, due, attempt, revision, state, error, body`

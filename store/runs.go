@@ -14,20 +14,21 @@ type Run struct {
 	Due       time.Time // when the engine must look at it; zero: never
 	CreatedAt time.Time
 	StartedAt time.Time // when its first step began; counts against the budget
+	EndedAt   time.Time // when it came to its end; zero while it goes on
 	Version   int64
 	Body      []byte
 
 	Attempt int64 // fencing token of the lease
 }
 
-const runColumns = `id, org, incident, runbook, target, state, due, created_at, started_at, version, attempt, body`
+const runColumns = `id, org, incident, runbook, target, state, due, created_at, started_at, ended_at, version, attempt, body`
 
 func scanRun(row interface{ Scan(...any) error }) (Run, error) {
 	var r Run
-	var due, started sql.NullInt64
+	var due, started, ended sql.NullInt64
 	var created int64
-	err := row.Scan(&r.ID, &r.Org, &r.Incident, &r.Runbook, &r.Target, &r.State, &due, &created, &started, &r.Version, &r.Attempt, &r.Body)
-	r.Due, r.CreatedAt, r.StartedAt = instant(due), time.UnixMicro(created).UTC(), instant(started)
+	err := row.Scan(&r.ID, &r.Org, &r.Incident, &r.Runbook, &r.Target, &r.State, &due, &created, &started, &ended, &r.Version, &r.Attempt, &r.Body)
+	r.Due, r.CreatedAt, r.StartedAt, r.EndedAt = instant(due), time.UnixMicro(created).UTC(), instant(started), instant(ended)
 	return r, err
 }
 
@@ -50,8 +51,8 @@ func (t *Tx) AddRun(r Run) (bool, error) {
 // run held under a lease is given back: the lease ends.
 func (t *Tx) SaveRun(r Run) error {
 	res, err := t.exec("save run "+r.ID, `
-		UPDATE runs SET state = $3, due = $4, started_at = $5, body = $6, version = version + 1, lease_until = 0
-		WHERE id = $1 AND version = $2`, r.ID, r.Version, r.State, micros(r.Due), micros(r.StartedAt), string(r.Body))
+		UPDATE runs SET state = $3, due = $4, started_at = $5, body = $6, ended_at = $7, version = version + 1, lease_until = 0
+		WHERE id = $1 AND version = $2`, r.ID, r.Version, r.State, micros(r.Due), micros(r.StartedAt), string(r.Body), micros(r.EndedAt))
 	if err != nil {
 		return err
 	}
@@ -132,23 +133,40 @@ func (s *Store) Runs(ctx context.Context, org, incidentID string) ([]Run, error)
 	return list, rows.Err()
 }
 
-// RunStarts returns when runs of a runbook against a target began since an
-// instant, for its budget.
-func (s *Store) RunStarts(ctx context.Context, org, runbook, target string, since time.Time) ([]time.Time, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT started_at FROM runs WHERE org = $1 AND runbook = $2 AND target = $3 AND started_at >= $4 ORDER BY started_at`, org, runbook, target, since.UnixMicro())
+// PastRuns is what was before a run, of the same runbook and target.
+type PastRuns struct {
+	Began []time.Time // when earlier runs began their first step
+	Ended time.Time   // when the last of them ended; zero for none
+	Open  string      // id of another run that has begun and not ended; "" for none
+}
+
+// PastRuns returns what was before a run, since an instant, for its budget.
+func (s *Store) PastRuns(ctx context.Context, org, runbook, target, except string, since time.Time) (PastRuns, error) {
+	var past PastRuns
+	rows, err := s.read.QueryContext(ctx, `
+		SELECT id, started_at, ended_at FROM runs
+		WHERE org = $1 AND runbook = $2 AND target = $3 AND id <> $4 AND started_at IS NOT NULL AND (started_at >= $5 OR ended_at IS NULL OR ended_at >= $5)
+		ORDER BY started_at`, org, runbook, target, except, since.UnixMicro())
 	if err != nil {
-		return nil, fmt.Errorf("budget: %w", err)
+		return past, fmt.Errorf("earlier runs: %w", err)
 	}
 	defer rows.Close()
-	var starts []time.Time
 	for rows.Next() {
-		var us int64
-		if err := rows.Scan(&us); err != nil {
-			return nil, fmt.Errorf("budget: %w", err)
+		var runID string
+		var began int64
+		var ended sql.NullInt64
+		if err := rows.Scan(&runID, &began, &ended); err != nil {
+			return past, fmt.Errorf("earlier runs: %w", err)
 		}
-		starts = append(starts, time.UnixMicro(us).UTC())
+		past.Began = append(past.Began, time.UnixMicro(began).UTC())
+		switch at := instant(ended); {
+		case at.IsZero():
+			past.Open = runID
+		case at.After(past.Ended):
+			past.Ended = at
+		}
 	}
-	return starts, rows.Err()
+	return past, rows.Err()
 }
 
 // HurryRuns makes the open runs of an incident due at once.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -56,6 +57,36 @@ var suite = []struct {
 	run  func(*testing.T, fixture)
 }{
 	{"units: all or nothing, each alone", testUnits},
+	{"units: of one commit see each other", testUnitsSeeEachOther},
+	{"units: a statement that fails", testBrokenStatement},
+	{"units: numbers", testNumbers},
+	{"units: intake never starves", testIntakeNeverStarves},
+	{"units: what is told after a commit", testWoken},
+	{"alerts: newest and history", testAlertHistory},
+	{"alerts: of an incident", testFiringAlerts},
+	{"alerts: lists", testAlertLists},
+	{"incidents: one open of a group", testOneOpenIncident},
+	{"incidents: another of the group in one commit", testReopenInOneCommit},
+	{"incidents: saved once for each version", testMoved},
+	{"incidents: a storm is one entry", testJoined},
+	{"incidents: lists, due, postmortem", testIncidentLists},
+	{"outbox: a stop drops pages", testStop},
+	{"outbox: claims", testClaim},
+	{"outbox: destinations", testClaimDestinations},
+	{"outbox: outcomes", testOutcomes},
+	{"outbox: the next contact method", testNextContact},
+	{"outbox: messages are edited", testRefresh},
+	{"outbox: the state machine", testNotificationMachine},
+	{"events: by id", testEvents},
+	{"events: many", testManyEvents},
+	{"rules: windows, states, tails", testRules},
+	{"configuration: revisions", testRevisions},
+	{"configuration: overrides, tokens, answers, complaints", testSmallRows},
+	{"runs: claim, save, hold", testRuns},
+	{"prune: each kind", testPrune},
+	{"prune: not what is needed", testPruneKeeps},
+	{"migrations: up, down, up", testMigrations},
+	{"hostile text", testHostileText},
 }
 
 // open opens a database and runs its committer until the test ends.
@@ -102,6 +133,39 @@ func must[T any](v T, err error) func(testing.TB) T {
 		}
 		return v
 	}
+}
+
+// together runs units in one commit and returns their errors: the committer is
+// held by another until all of them wait.
+func together(t testing.TB, s *store.Store, units ...func(*store.Tx) error) []error {
+	t.Helper()
+	entered, release := make(chan struct{}), make(chan struct{})
+	errs := make([]error, len(units))
+	var wg sync.WaitGroup
+	var once sync.Once
+	wg.Go(func() {
+		if err := s.Write(t.Context(), func(*store.Tx) error {
+			once.Do(func() { close(entered) })
+			<-release
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+	<-entered
+	for i, unit := range units { // one after the other, so that they run in this order
+		wg.Go(func() { errs[i] = s.Write(t.Context(), unit) })
+		for s.Queued() <= i {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	before, _ := s.Stats()
+	close(release)
+	wg.Wait()
+	if after, _ := s.Stats(); after != before+2 && errors.Join(errs...) == nil {
+		t.Fatalf("%d commits, want that which held the committer and one", after-before)
+	}
+	return errs
 }
 
 // isError fails the test unless err is of a kind.

@@ -161,6 +161,7 @@ CREATE TABLE runs (
     attempt     BIGINT NOT NULL,
     created_at  BIGINT NOT NULL,
     started_at  BIGINT,
+    ended_at    BIGINT,
     version     BIGINT NOT NULL,
     body        TEXT NOT NULL
 );

@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/musterhq/muster/event"
+	"github.com/musterhq/muster/incident"
+	"github.com/musterhq/muster/store"
+)
+
+// dueBatch is how many due incidents one turn of the clock takes.
+const dueBatch = 100
+
+// clockLoop advances incidents that are due and ends alerts that expired.
+func (e *Engine) clockLoop(ctx context.Context) error {
+	for {
+		next, err := e.turn(ctx)
+		if err != nil {
+			e.Log.Error("clock", "error", err)
+		}
+		if !e.clock.wait(ctx, next) {
+			return nil
+		}
+	}
+}
+
+// turn does all that is due now and returns when the next thing will be.
+func (e *Engine) turn(ctx context.Context) (next time.Time, err error) {
+	at := now()
+	expired, err := e.Store.ExpiredAlerts(ctx, at, dueBatch)
+	if err != nil {
+		return next, err
+	}
+	for _, key := range expired {
+		if err := e.expire(ctx, key); err != nil {
+			e.Log.Error("expire an alert", "integration", key.Integration, "key", key.Key, "error", err)
+		}
+	}
+	due, next, err := e.Store.Due(ctx, at, dueBatch)
+	if err != nil {
+		return next, err
+	}
+	for _, d := range due {
+		if err := e.advance(ctx, d); err != nil {
+			e.Log.Error("advance", "incident", d.ID, "error", err)
+		}
+	}
+	if len(due) == dueBatch {
+		next = at
+	}
+	return next, nil
+}
+
+// advance moves one due incident on. What goes wrong with it delays no other:
+// the caller goes on, and it is tried again at the next turn.
+func (e *Engine) advance(ctx context.Context, d store.DueIncident) error {
+	s, err := e.setup(d.Org)
+	if err != nil {
+		return err
+	}
+	return e.Store.Write(ctx, func(t *store.Tx) error {
+		inc, err := t.Incident(d.Org, d.ID)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		at := now()
+		return e.save(t, s, incident.Advance(inc, at, s.roster()), at)
+	})
+}
+
+// expire resolves an alert that its sender promised to repeat and did not.
+func (e *Engine) expire(ctx context.Context, key store.AlertKey) error {
+	s, err := e.setup(key.Org)
+	if err != nil {
+		return err
+	}
+	return e.Store.Write(ctx, func(t *store.Tx) error {
+		at := now()
+		a, err := t.Alert(key)
+		if err != nil || !a.Expired(at) {
+			return err
+		}
+		ev := event.Event{Action: event.Resolve, Key: key.Key, Title: a.Title}
+		_, err = e.take(t, s, origin{integration: key.Integration, cause: incident.Cause{Actor: incident.System, Origin: "expiry"}}, ev, a.LastEvent, at)
+		return err
+	})
+}
+
+// pruneLoop deletes what is older than it is kept.
+func (e *Engine) pruneLoop(ctx context.Context) error {
+	for {
+		more, err := e.Store.Prune(ctx, now(), e.Keep)
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("retention: %w", err)
+		}
+		pause := time.Minute
+		if more {
+			pause = time.Second
+		}
+		if !sleep(ctx, pause) {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,331 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/musterhq/muster/incident"
+	"github.com/musterhq/muster/internal/wire"
+	"github.com/musterhq/muster/notify"
+	"github.com/musterhq/muster/store"
+)
+
+const (
+	lease       = 30 * time.Second // longer than any send may take (sendLimit)
+	sendLimit   = 20 * time.Second
+	maxInFlight = 64 // sends at a time, of all destinations
+	perDest     = 2  // sends at a time, of one destination: one that hangs costs others nothing
+	giveUpAfter = 24 * time.Hour
+)
+
+// couriers is the state of the loop that empties the outbox.
+type couriers struct {
+	wake     waker
+	mu       sync.Mutex
+	inFlight map[string]int // by destination
+	sum      int
+}
+
+func newCouriers() couriers { return couriers{wake: newWaker(), inFlight: map[string]int{}} }
+
+// courierLoop claims what is due and sends it, each row in a goroutine of its
+// own, and waits for them before it returns.
+func (e *Engine) courierLoop(ctx context.Context) error {
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	for {
+		at := now()
+		claimed, err := e.claim(ctx, at)
+		if err != nil {
+			e.Log.Error("claim the outbox", "error", err)
+		}
+		for _, o := range claimed {
+			e.couriers.begin(o.Destination)
+			sending.Go(func() {
+				defer e.couriers.end(o.Destination)
+				e.deliver(context.WithoutCancel(ctx), o)
+			})
+		}
+		var next time.Time
+		if len(claimed) > 0 {
+			next = at // there may be more
+		} else if next, err = e.Store.NextDue(ctx); err != nil || !next.After(at) {
+			next = time.Time{} // what is due belongs to a busy destination; its end wakes us
+		}
+		if !e.couriers.wake.wait(ctx, next) {
+			return nil
+		}
+	}
+}
+
+func (e *Engine) claim(ctx context.Context, at time.Time) ([]store.Outgoing, error) {
+	free, busy := e.couriers.room()
+	if free == 0 {
+		return nil, nil
+	}
+	return e.Store.Claim(ctx, at, at.Add(lease), free, perDest, busy)
+}
+
+func (c *couriers) room() (free int, busy []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for destination, n := range c.inFlight {
+		if n >= perDest {
+			busy = append(busy, destination)
+		}
+	}
+	return maxInFlight - c.sum, busy
+}
+
+func (c *couriers) begin(destination string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.inFlight[destination]++
+	c.sum++
+}
+
+func (c *couriers) end(destination string) {
+	c.mu.Lock()
+	if c.inFlight[destination]--; c.inFlight[destination] == 0 {
+		delete(c.inFlight, destination)
+	}
+	c.sum--
+	c.mu.Unlock()
+	c.wake.now()
+}
+
+// errMoot marks a row whose reason is gone: nobody needs it any more.
+var errMoot = errors.New("nobody needs it any more")
+
+// deliver sends one claimed row and stores what became of it.
+func (e *Engine) deliver(ctx context.Context, o store.Outgoing) {
+	sendCtx, cancel := context.WithTimeout(ctx, sendLimit)
+	defer cancel()
+	begun := time.Now()
+	outcome, err := e.sendOne(sendCtx, o)
+	e.metrics.sends.WithLabelValues(o.Kind, verdictName(err)).Observe(time.Since(begun).Seconds())
+	if err == nil {
+		err = e.Store.Write(ctx, func(t *store.Tx) error { return e.sent(t, o, outcome) })
+		if err != nil { // the lease will expire and it will be sent again, marked as a repeat
+			e.Log.Error("store a receipt", "key", o.ID, "error", err)
+		}
+		return
+	}
+	e.failed(ctx, o, err)
+}
+
+func verdictName(err error) string {
+	switch {
+	case err == nil:
+		return "sent"
+	case errors.Is(err, errMoot):
+		return "moot"
+	}
+	if refused, _ := wire.Verdict(err); refused {
+		return "refused"
+	}
+	return "failed"
+}
+
+// outcome is what a send wants stored with its receipt.
+type outcome struct {
+	at      time.Time // when it was accepted
+	message *store.Message
+	record  incident.Kind // "" for none
+	data    incident.Data
+	store   func(t *store.Tx, s *setup, at time.Time) error // what else, if anything
+}
+
+// sent stores the receipt: the row's state, where the message stands, and the
+// timeline's entry, in one transaction.
+func (e *Engine) sent(t *store.Tx, o store.Outgoing, out outcome) error {
+	held, err := t.Sent(o, out.at)
+	if err != nil || !held {
+		return err
+	}
+	if out.message != nil {
+		if err := t.PutMessage(*out.message); err != nil {
+			return err
+		}
+		if o.Kind != rowUpdate { // it may have changed while this was sent
+			t.Refresh(o.Incident)
+		}
+	}
+	s, err := e.setup(o.Org)
+	if err != nil {
+		return err
+	}
+	if out.store != nil {
+		if err := out.store(t, s, out.at); err != nil {
+			return err
+		}
+	}
+	if out.record == "" {
+		return nil
+	}
+	return e.record(t, s, o.Incident, incident.Engine, out.record, out.data, out.at)
+}
+
+// failed stores that a row was not sent: again later, or never.
+func (e *Engine) failed(ctx context.Context, o store.Outgoing, cause error) {
+	refused, after := wire.Verdict(cause)
+	err := e.Store.Write(ctx, func(t *store.Tx) error {
+		at := now()
+		switch {
+		case errors.Is(cause, errMoot):
+			_, err := t.Give(o, "cancelled", cause.Error(), at)
+			return err
+		case refused || at.Sub(o.Due) > giveUpAfter:
+			held, err := t.Give(o, "failed", cause.Error(), at)
+			if err != nil || !held || o.Kind == rowUpdate {
+				return err
+			}
+			s, err := e.setup(o.Org)
+			if err != nil {
+				return err
+			}
+			data := incident.Data{Key: o.ID, Text: cause.Error(), Attempt: int(o.Attempt)}
+			var n incident.Notification
+			if o.Kind == incident.Page && json.Unmarshal(o.Body, &n) == nil {
+				data.User, data.Channel = n.User, n.Channel
+			}
+			return e.record(t, s, o.Incident, incident.Engine, incident.NotifyFailed, data, at)
+		default:
+			_, err := t.Later(o, at.Add(max(after, backoff(o.Attempt))), cause.Error())
+			return err
+		}
+	})
+	level := e.Log.Warn
+	if errors.Is(cause, errMoot) {
+		level = e.Log.Debug
+	}
+	level("not sent", "kind", o.Kind, "key", o.ID, "attempt", o.Attempt, "refused", refused, "error", cause)
+	if err != nil {
+		e.Log.Error("store a failed attempt", "key", o.ID, "error", err)
+	}
+	e.couriers.wake.now()
+}
+
+// backoff is how long after attempt n the next one comes: 2 s, doubling to a
+// minute; a page must not wait longer than a policy step usually does.
+func backoff(attempt int64) time.Duration {
+	return min(time.Minute, time.Second<<min(attempt, 10))
+}
+
+// sendOne does what the row asks for.
+func (e *Engine) sendOne(ctx context.Context, o store.Outgoing) (outcome, error) {
+	s, err := e.setup(o.Org)
+	if err != nil {
+		return outcome{}, err
+	}
+	inc, err := e.Store.Incident(ctx, o.Org, o.Incident)
+	if err != nil {
+		return outcome{}, err
+	}
+	switch o.Kind {
+	case incident.Page:
+		return e.sendPage(ctx, s, inc, o)
+	case rowCard, rowRing, rowUpdate:
+		return e.sendMessage(ctx, s, inc, o)
+	case rowTicket:
+		return e.openTicket(ctx, s, inc)
+	case rowTicketEnd:
+		return e.endTicket(ctx, s, inc)
+	case rowPostmortem:
+		return e.writePostmortem(ctx, s, inc)
+	}
+	return outcome{}, fmt.Errorf("outbox row of kind %q: %w", o.Kind, wire.ErrRefused)
+}
+
+// sendPage sends a page, unless nobody need come any more.
+func (e *Engine) sendPage(ctx context.Context, s *setup, inc incident.Incident, o store.Outgoing) (outcome, error) {
+	var n incident.Notification
+	if err := json.Unmarshal(o.Body, &n); err != nil {
+		return outcome{}, fmt.Errorf("page: %w: %w", wire.ErrRefused, err)
+	}
+	if inc.Status != incident.Triggered || n.Climb != inc.Climb {
+		return outcome{}, errMoot
+	}
+	m, err := e.message(ctx, s, inc, notify.Page, o)
+	if err != nil {
+		return outcome{}, err
+	}
+	out, err := e.transmit(ctx, s, inc, n.Channel, n.Connection, n.Address, o, m)
+	out.record = incident.Notified
+	out.data = incident.Data{Key: o.ID, User: n.User, Channel: n.Channel, Attempt: int(o.Attempt), Text: out.data.Text}
+	return out, err
+}
+
+// sendMessage sends the card of a room, something that must ring there, or the
+// present state of a message that stands somewhere.
+func (e *Engine) sendMessage(ctx context.Context, s *setup, inc incident.Incident, o store.Outgoing) (outcome, error) {
+	var to outward
+	if err := json.Unmarshal(o.Body, &to); err != nil {
+		return outcome{}, fmt.Errorf("message: %w: %w", wire.ErrRefused, err)
+	}
+	kind := notify.Page
+	if o.Kind == rowRing {
+		kind = notify.Approval
+	}
+	if o.Kind == rowUpdate {
+		kind = notify.Update
+		stands, err := e.Store.Message(ctx, o.Org, o.Incident, o.Destination)
+		if errors.Is(err, store.ErrNotFound) {
+			return outcome{}, errMoot
+		}
+		if err != nil {
+			return outcome{}, err
+		}
+		to = outward{Channel: stands.Channel, Connection: stands.Connection, Address: stands.Address}
+		if to.Channel == "email" && inc.Open() {
+			return outcome{}, errMoot // nobody wants a mail for each change; the end of it is worth one
+		}
+	}
+	m, err := e.message(ctx, s, inc, kind, o)
+	if err != nil {
+		return outcome{}, err
+	}
+	if to.Text != "" {
+		m.Text = to.Text
+	}
+	out, err := e.transmit(ctx, s, inc, to.Channel, to.Connection, to.Address, o, m)
+	if o.Kind != rowUpdate {
+		out.record = incident.Notified
+		out.data = incident.Data{Key: o.ID, Channel: to.Channel, Address: to.Address, Attempt: int(o.Attempt)}
+	}
+	return out, err
+}
+
+// transmit hands a message to its channel.
+func (e *Engine) transmit(ctx context.Context, s *setup, inc incident.Incident, channel, connection, address string, o store.Outgoing, m notify.Message) (outcome, error) {
+	kind, ok := s.channel(channel)
+	if !ok {
+		return outcome{}, fmt.Errorf("channel %q: %w: there is none", channel, wire.ErrRefused)
+	}
+	l, err := e.open(s, connection)
+	if err != nil {
+		return outcome{}, err
+	}
+	destination := connection + " " + address
+	stands, err := e.Store.Message(ctx, inc.Org, inc.ID, destination)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return outcome{}, err
+	}
+	m.Ref = stands.Ref
+	m.Now = now()
+	receipt, err := kind.Send(ctx, l.wire, l.settings, address, m)
+	if err != nil {
+		return outcome{}, err
+	}
+	out := outcome{at: now(), data: incident.Data{Text: receipt.Detail}}
+	if receipt.Ref != stands.Ref || stands.Channel == "" {
+		out.message = &store.Message{
+			Incident: inc.ID, Destination: destination, Org: inc.Org, Channel: channel, Connection: connection, Address: address, Ref: receipt.Ref,
+		}
+	}
+	return out, nil
+}

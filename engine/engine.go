@@ -1,0 +1,207 @@
+// Package engine runs Muster: it owns the only clock and the loops, and it
+// carries out what the pure packages decide. Leg one, in a request, ends with a
+// commit (Intake, Do, Decide …). Leg two, in the loops, begins with what is due
+// in the database: incidents (clock.go), the outbox (courier.go), runs (runs.go),
+// rules and tails (rules.go). Nothing is sent from memory and nothing calls back.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/musterhq/muster/config"
+	"github.com/musterhq/muster/internal/seal"
+	"github.com/musterhq/muster/internal/wire"
+	"github.com/musterhq/muster/notify"
+	"github.com/musterhq/muster/runbook"
+	"github.com/musterhq/muster/store"
+	"github.com/musterhq/muster/ticket"
+)
+
+// Deps are what an engine is made of.
+type Deps struct {
+	Store    *store.Store
+	Wire     *wire.Client
+	Channels []notify.Kind
+	Steps    []runbook.Step
+	Trackers []ticket.Tracker
+	Kinds    config.Kinds
+	Resolve  func(reference string) (string, error) // env:NAME and file:PATH to what they stand for
+	Key      seal.Key                               // for secrets at rest
+	Log      *slog.Logger
+	URL      string     // of the console and API, for links in messages; may be ""
+	Tails    []TailFile // log files to follow
+	Keep     store.Keep // retention
+	Node     string     // name of this replica, for logs
+}
+
+// A TailFile is a log file that the engine follows.
+type TailFile struct {
+	Organization string // slug; "" means the only one
+	Source       string // name of the log source
+	Path         string
+}
+
+// An Engine is Muster without its HTTP face.
+type Engine struct {
+	Deps
+	setups atomic.Pointer[setups]
+	couriers
+	runs
+	rules
+	clock   waker
+	reload  waker
+	ready   atomic.Bool
+	metrics *metrics
+}
+
+// New makes an engine. Run runs it.
+func New(d Deps) *Engine {
+	e := &Engine{Deps: d, metrics: newMetrics()}
+	if e.Log == nil {
+		e.Log = slog.New(slog.DiscardHandler)
+	}
+	e.clock, e.reload = newWaker(), newWaker()
+	e.couriers = newCouriers()
+	e.runs = newRuns()
+	e.rules = newRules()
+	e.setups.Store(&setups{})
+	e.Store.OnCommit(e.woken)
+	return e
+}
+
+// woken hears of commits.
+func (e *Engine) woken(w store.Woken) {
+	if w.Outbox {
+		e.couriers.wake.now()
+	}
+	if w.Incidents {
+		e.clock.now()
+	}
+	if w.Runs {
+		e.runs.wake.now()
+	}
+	if w.Config {
+		e.reload.now()
+	}
+}
+
+// now is the engine's clock: UTC, to the microsecond, as the store keeps it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+// Run runs the loops until ctx is over, then lets what is in flight end and
+// returns. The committer outlives the other loops, so that they can store what
+// they know.
+func (e *Engine) Run(ctx context.Context) error {
+	committing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var committer sync.WaitGroup
+	committer.Go(func() { e.supervise(committing, "committer", e.Store.Run) })
+
+	err := e.load(ctx)
+	if err == nil {
+		err = e.restoreRules(ctx)
+	}
+	if err == nil {
+		e.ready.Store(true)
+		var loops errgroup.Group
+		for name, loop := range map[string]func(context.Context) error{
+			"config": e.configLoop, "clock": e.clockLoop, "couriers": e.courierLoop, "runs": e.runLoop, "rules": e.ruleLoop, "retention": e.pruneLoop,
+		} {
+			loops.Go(func() error { e.supervise(ctx, name, loop); return nil })
+		}
+		err = loops.Wait()
+	}
+	e.ready.Store(false)
+	stop()
+	committer.Wait()
+	return err
+}
+
+// Ready tells whether the loops run and the database answers.
+func (e *Engine) Ready(ctx context.Context) error {
+	if !e.ready.Load() {
+		return errors.New("starting or shutting down")
+	}
+	return e.Store.Ping(ctx)
+}
+
+// supervise runs a loop until ctx is over. A loop that panics or returns early
+// is logged, counted and started again: one fault never ends paging.
+func (e *Engine) supervise(ctx context.Context, name string, loop func(context.Context) error) {
+	for {
+		err := recovered(ctx, loop)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		e.metrics.restarts.WithLabelValues(name).Inc()
+		e.Log.Error("loop failed, starting it again", "loop", name, "error", err)
+		if !sleep(ctx, time.Second) {
+			return
+		}
+	}
+}
+
+func recovered(ctx context.Context, loop func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return loop(ctx)
+}
+
+// sleep waits and tells whether ctx is still going on.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// A waker wakes a loop that waits.
+type waker struct{ c chan struct{} }
+
+func newWaker() waker { return waker{make(chan struct{}, 1)} }
+
+func (w waker) now() {
+	select {
+	case w.c <- struct{}{}:
+	default:
+	}
+}
+
+// poll is how long a loop sleeps at most: timers stop while a machine is
+// suspended, and another replica may have left something to do.
+const poll = time.Second
+
+// wait sleeps until the instant next (zero: not known), until woken, or for
+// poll. It tells whether ctx is still going on.
+func (w waker) wait(ctx context.Context, next time.Time) bool {
+	d := poll
+	if !next.IsZero() {
+		d = max(0, min(d, time.Until(next)))
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-w.c:
+		return true
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

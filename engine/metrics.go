@@ -1,0 +1,37 @@
+package engine
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// metrics are the engine's own figures. Labels are of closed sets: no titles,
+// no addresses.
+type metrics struct {
+	registry         *prometheus.Registry
+	events           *prometheus.CounterVec
+	opened, resolved prometheus.Counter
+	sends            *prometheus.HistogramVec
+	restarts         *prometheus.CounterVec
+	verdicts         *prometheus.CounterVec
+	lines            *prometheus.CounterVec
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		events:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_events_accepted_total", Help: "Events that were answered 2xx, by kind of source."}, []string{"kind"}),
+		opened:   prometheus.NewCounter(prometheus.CounterOpts{Name: "muster_incidents_opened_total", Help: "Incidents opened."}),
+		resolved: prometheus.NewCounter(prometheus.CounterOpts{Name: "muster_incidents_resolved_total", Help: "Incidents resolved."}),
+		sends: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "muster_send_seconds", Help: "How long sending an outbox row took, by kind of row and outcome.",
+			Buckets: []float64{.005, .02, .1, .5, 2, 10, 20}}, []string{"kind", "outcome"}),
+		restarts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_loop_restarts_total", Help: "Loops that failed and were started again."}, []string{"loop"}),
+		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_run_verdicts_total", Help: "Runbook runs, by verdict."}, []string{"verdict"}),
+		lines:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_log_lines_total", Help: "Log lines read, by whether they could be parsed."}, []string{"parsed"}),
+	}
+	m.registry.MustRegister(m.events, m.opened, m.resolved, m.sends, m.restarts, m.verdicts, m.lines, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Registry holds the engine's metrics, for /metrics.
+func (e *Engine) Registry() *prometheus.Registry { return e.metrics.registry }

@@ -1,0 +1,585 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/musterhq/muster/incident"
+	"github.com/musterhq/muster/internal/id"
+	"github.com/musterhq/muster/internal/wire"
+	"github.com/musterhq/muster/runbook"
+	"github.com/musterhq/muster/store"
+)
+
+// planning is the state of a run's row before its plans exist.
+const planning = "planning"
+
+const (
+	runLease  = time.Minute
+	runsAtOne = 8 // runs that are worked on at a time
+	planTries = 4 // of reading what a plan needs
+)
+
+// runs is the state of the loop that carries runbooks out.
+type runs struct{ wake waker }
+
+func newRuns() runs { return runs{wake: newWaker()} }
+
+// runLoop claims runs that are due and moves each on by one move.
+func (e *Engine) runLoop(ctx context.Context) error {
+	var working sync.WaitGroup
+	defer working.Wait()
+	slots := make(chan struct{}, runsAtOne)
+	for {
+		at := now()
+		claimed, err := e.Store.ClaimRuns(ctx, at, at.Add(runLease), runsAtOne-len(slots))
+		if err != nil {
+			e.Log.Error("claim runs", "error", err)
+		}
+		for _, row := range claimed {
+			slots <- struct{}{}
+			working.Go(func() {
+				defer func() { <-slots; e.runs.wake.now() }()
+				if err := e.move(context.WithoutCancel(ctx), row); err != nil {
+					e.Log.Error("run", "run", row.ID, "incident", row.Incident, "error", err)
+				}
+			})
+		}
+		next, err := e.Store.NextRun(ctx)
+		if err != nil || !next.After(at) {
+			next = time.Time{}
+		}
+		if !e.runs.wake.wait(ctx, next) {
+			return nil
+		}
+	}
+}
+
+// propose starts a runbook for an incident, once: its plans are read next, by
+// the loop, because that needs the network.
+func (e *Engine) propose(t *store.Tx, s *setup, inc incident.Incident, slug string, why trigger, at time.Time) error {
+	book, ok := s.doc.Runbooks[slug]
+	if !ok {
+		return nil
+	}
+	target := s.target(inc.Service, book.Steps)
+	run := runbook.Run{
+		ID: id.New(at), Organization: s.org.ID, IncidentID: inc.ID, Runbook: slug, Target: target,
+		Trigger: runbook.Trigger{Rule: why.Rule, Series: why.Series, FiredAt: why.FiredAt, Ratio: why.Ratio},
+	}
+	if book.Approve.By != "" {
+		run.Approval.By, run.Approval.Within = []string{book.Approve.By}, book.Approve.Within
+	}
+	run.Verify = runbook.Verification{Signal: book.Verify.Signal, RecoversWithin: book.Verify.RecoversWithin}
+	row, err := rowOf(run)
+	if err != nil {
+		return err
+	}
+	row.State, row.Due, row.CreatedAt = planning, at, at
+	_, err = t.AddRun(row)
+	return err
+}
+
+// rowOf is how a run is stored.
+func rowOf(r runbook.Run) (store.Run, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return store.Run{}, fmt.Errorf("run %s: %w", r.ID, err)
+	}
+	row := store.Run{
+		ID: r.ID, Org: r.Organization, Incident: r.IncidentID, Runbook: r.Runbook, Target: r.Target.Service + "/" + r.Target.Environment,
+		State: string(r.State), Due: r.Due, CreatedAt: r.CreatedAt, Version: r.Version, Body: body,
+	}
+	if r.State.Final() {
+		row.EndedAt = r.UpdatedAt
+	}
+	for _, step := range r.Steps {
+		if begun := step.BegunAt; !begun.IsZero() && row.StartedAt.IsZero() {
+			row.StartedAt = begun
+		}
+	}
+	return row, nil
+}
+
+func runOf(row store.Run) (runbook.Run, error) {
+	var r runbook.Run
+	if err := json.Unmarshal(row.Body, &r); err != nil {
+		return r, fmt.Errorf("run %s: unreadable: %w", row.ID, err)
+	}
+	r.Version = row.Version
+	return r, nil
+}
+
+func (e *Engine) runsOf(ctx context.Context, inc incident.Incident) ([]runbook.Run, error) {
+	return e.Runs(ctx, inc.Org, inc.ID)
+}
+
+// Runs lists the runs of an incident, oldest first.
+func (e *Engine) Runs(ctx context.Context, org, incidentID string) ([]runbook.Run, error) {
+	rows, err := e.Store.Runs(ctx, org, incidentID)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]runbook.Run, 0, len(rows))
+	for _, row := range rows {
+		r, err := runOf(row)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
+// RunByID returns one run.
+func (e *Engine) RunByID(ctx context.Context, org, runID string) (runbook.Run, error) {
+	row, err := e.Store.RunByID(ctx, org, runID)
+	if err != nil {
+		return runbook.Run{}, err
+	}
+	return runOf(row)
+}
+
+// A Decision is what somebody says to a proposed run.
+type Decision struct {
+	Approve bool
+	By      incident.Cause
+	User    string // slug; who decides must be a person
+	Hash    string // of the plan that was seen
+	Reason  string // of a rejection
+}
+
+// Decide approves or rejects a run. Errors wrap runbook.ErrMove when the run's
+// state, the plan or the person does not allow it.
+func (e *Engine) Decide(ctx context.Context, org, runID string, d Decision) (runbook.Run, error) {
+	s, err := e.setup(org)
+	if err != nil {
+		return runbook.Run{}, err
+	}
+	for range 3 {
+		run, err := e.RunByID(ctx, org, runID)
+		if err != nil {
+			return runbook.Run{}, err
+		}
+		at := now()
+		person := runbook.Person{User: d.User, Teams: s.teamsOf(d.User), Schedules: s.shiftsOf(d.User, at)}
+		command, kind := runbook.Command(runbook.Approve{By: person, Hash: d.Hash}), incident.RunApproved
+		if !d.Approve {
+			command, kind = runbook.Reject{By: person, Reason: d.Reason}, incident.RunRejected
+		}
+		next, err := run.Do(command, at)
+		if err != nil {
+			return runbook.Run{}, err
+		}
+		err = e.saveRun(ctx, s, next, func(t *store.Tx) error {
+			return e.record(t, s, run.IncidentID, d.By, kind, incident.Data{Run: run.ID, Runbook: run.Runbook, Text: next.Reason}, at)
+		})
+		if !errors.Is(err, store.ErrMoved) {
+			return next, err
+		}
+	}
+	return runbook.Run{}, fmt.Errorf("run %s: %w", runID, store.ErrMoved)
+}
+
+// saveRun writes a run and what goes with it in one transaction.
+func (e *Engine) saveRun(ctx context.Context, s *setup, r runbook.Run, also func(*store.Tx) error) error {
+	row, err := rowOf(r)
+	if err != nil {
+		return err
+	}
+	return e.Store.Write(ctx, func(t *store.Tx) error {
+		if err := t.SaveRun(row); err != nil {
+			return err
+		}
+		if also != nil {
+			if err := also(t); err != nil {
+				return err
+			}
+		}
+		t.Refresh(r.IncidentID)
+		return nil
+	})
+}
+
+// move moves a claimed run on by one move.
+func (e *Engine) move(ctx context.Context, row store.Run) error {
+	s, err := e.setup(row.Org)
+	if err != nil {
+		return err
+	}
+	run, err := runOf(row)
+	if err != nil {
+		return err
+	}
+	inc, err := e.Store.Incident(ctx, row.Org, row.Incident)
+	if err != nil {
+		return err
+	}
+	if row.State == planning {
+		return e.plan(ctx, s, inc, run, row)
+	}
+	at := now()
+	switch run.State {
+	case runbook.AwaitingApproval:
+		if !inc.Open() {
+			return e.endRun(ctx, s, run, runbook.Stop{Reason: "the incident is resolved"}, at)
+		}
+		return e.endRun(ctx, s, run, runbook.Expire{}, at)
+	case runbook.Approved:
+		if !inc.Open() {
+			return e.endRun(ctx, s, run, runbook.Stop{Reason: "the incident is resolved"}, at)
+		}
+		if why, err := e.forbidden(ctx, s, run, at); err != nil {
+			return err
+		} else if why != "" {
+			return e.endRun(ctx, s, run, runbook.Refuse{Reason: why}, at)
+		}
+		return e.step(ctx, s, inc, run)
+	case runbook.Running:
+		return e.step(ctx, s, inc, run)
+	case runbook.Verifying:
+		return e.judge(ctx, s, run)
+	}
+	return nil
+}
+
+// plan reads what each step would do, and asks for the approval.
+func (e *Engine) plan(ctx context.Context, s *setup, inc incident.Incident, run runbook.Run, row store.Run) error {
+	book := s.doc.Runbooks[run.Runbook]
+	var failed error
+	for _, step := range book.Steps {
+		kind, env, err := e.env(s, inc, run, step)
+		if err == nil {
+			var p runbook.Plan
+			callCtx, cancel := context.WithTimeout(ctx, sendLimit)
+			p, err = kind.Plan(callCtx, env)
+			cancel()
+			run.Steps = append(run.Steps, runbook.StepRun{Plan: p, Repeatable: kind.Repeatable(env.Params)})
+		}
+		if err != nil {
+			failed = err
+			break
+		}
+	}
+	at := now()
+	if failed != nil {
+		refused, after := wire.Verdict(failed)
+		if !refused && row.Attempt < planTries {
+			row.Due = at.Add(max(after, backoff(row.Attempt)))
+			return e.Store.Write(ctx, func(t *store.Tx) error { return t.SaveRun(row) })
+		}
+		run.State, run.Reason, run.UpdatedAt, run.CreatedAt = runbook.Refused, "no plan could be made: "+failed.Error(), at, row.CreatedAt
+		run.Steps = nil
+		return e.saveEnded(ctx, s, run, at)
+	}
+	body, err := json.Marshal(book)
+	if err != nil {
+		return err
+	}
+	planned, err := runbook.New(run, body, nil, at)
+	if err != nil {
+		return err
+	}
+	planned.Version = row.Version
+	if why, err := e.forbidden(ctx, s, planned, at); err != nil {
+		return err
+	} else if why != "" {
+		return e.endRun(ctx, s, planned, runbook.Refuse{Reason: why}, at)
+	}
+	next, err := planned.Do(runbook.Propose{}, at)
+	if err != nil {
+		return err
+	}
+	return e.saveRun(ctx, s, next, func(t *store.Tx) error {
+		var lines []string
+		for _, step := range next.Steps {
+			lines = append(lines, step.Plan.Summary...)
+		}
+		data := incident.Data{Run: next.ID, Runbook: next.Runbook, Text: joinLines(lines), Until: next.Approval.ExpiresAt}
+		if err := e.record(t, s, inc.ID, runbookCause(next), incident.RunPlanned, data, at); err != nil {
+			return err
+		}
+		if next.State == runbook.AwaitingApproval {
+			s.ring(t, inc, next, "approval", fmt.Sprintf("Runbook %s wants an approval by %s:\n%s", next.Runbook, joinWords(next.Approval.By), joinLines(lines)), at)
+		}
+		return nil
+	})
+}
+
+func runbookCause(r runbook.Run) incident.Cause {
+	return incident.Cause{Actor: incident.Actor("runbook:" + r.Runbook), Origin: "engine"}
+}
+
+// env is what a step may use.
+func (e *Engine) env(s *setup, inc incident.Incident, run runbook.Run, step configStep) (runbook.Step, runbook.Env, error) {
+	var kind runbook.Step
+	found := false
+	for _, k := range e.Steps {
+		if k.Name == step.Kind {
+			kind, found = k, true
+		}
+	}
+	if !found {
+		return kind, runbook.Env{}, fmt.Errorf("step %s: %w: there is no such step", step.Kind, wire.ErrRefused)
+	}
+	env := runbook.Env{
+		Wire: e.Wire, Target: run.Target, Now: now,
+		Incident: runbook.Incident{ID: inc.ID, Title: inc.Title, OpenedAt: inc.OpenedAt, FiredAt: run.Trigger.FiredAt},
+	}
+	var err error
+	if env.Params, err = e.params(step); err != nil {
+		return kind, env, err
+	}
+	if kind.Connection == "" {
+		return kind, env, nil
+	}
+	slug := step.Settings["connection"]
+	if slug == "" {
+		slug, _, _ = s.doc.Environment(run.Target.Service, run.Target.Environment, []string{kind.Connection})
+	}
+	if slug == "" {
+		return kind, env, fmt.Errorf("step %s: %w: service %s has no environment %q with a connection of kind %s", step.Kind, wire.ErrRefused, run.Target.Service, run.Target.Environment, kind.Connection)
+	}
+	l, err := e.open(s, slug)
+	env.Connection, env.Wire = l.settings, l.wire
+	return kind, env, err
+}
+
+// forbidden tells why a run may not begin now; "" lets it.
+func (e *Engine) forbidden(ctx context.Context, s *setup, run runbook.Run, at time.Time) (string, error) {
+	book := s.doc.Runbooks[run.Runbook]
+	limits := runbook.Limits{Budget: runbook.Budget{Runs: book.Budget.Runs, Per: book.Budget.Per}, Cooldown: book.Cooldown, MaxDepth: 1}
+	if limits.Budget.Runs == 0 {
+		limits.Budget = runbook.DefaultBudget()
+	}
+	row, err := rowOf(run)
+	if err != nil {
+		return "", err
+	}
+	past, err := e.Store.PastRuns(ctx, row.Org, row.Runbook, row.Target, row.ID, at.Add(-max(limits.Budget.Per, limits.Cooldown)))
+	if err != nil {
+		return "", err
+	}
+	return limits.Check(runbook.Past{Began: past.Began, Ended: past.Ended, Open: past.Open}, at), nil
+}
+
+// step begins the current step, or looks after the one that is in flight.
+func (e *Engine) step(ctx context.Context, s *setup, inc incident.Incident, run runbook.Run) error {
+	i := run.Current()
+	if i >= len(run.Steps) {
+		return fmt.Errorf("run %s: %s without a step to do", run.ID, run.State)
+	}
+	book := s.doc.Runbooks[run.Runbook]
+	at := now()
+	if i >= len(book.Steps) || book.Steps[i].Kind != run.Steps[i].Plan.Step {
+		return e.endRun(ctx, s, run, runbook.Stop{Reason: "the runbook was edited since its plan was made"}, at)
+	}
+	kind, env, err := e.env(s, inc, run, book.Steps[i])
+	if err != nil {
+		return e.reported(ctx, s, run, i, runbook.Result{}, err)
+	}
+	callCtx, cancel := context.WithTimeout(ctx, runLease-5*time.Second)
+	defer cancel()
+	if run.Steps[i].InFlight() { // after a crash, too: Look decides, and nothing is applied again
+		result, err := kind.Look(callCtx, env, run.Steps[i].Plan, run.Steps[i].Result)
+		return e.looked(ctx, s, run, i, result, err)
+	}
+	begun, err := run.Do(runbook.Begin{Step: i, Hash: run.Hash}, at)
+	if errors.Is(err, runbook.ErrMove) {
+		return e.endRun(ctx, s, run, runbook.Expire{}, at)
+	}
+	if err != nil {
+		return err
+	}
+	row, err := rowOf(begun)
+	if err != nil {
+		return err
+	}
+	err = e.Store.Write(ctx, func(t *store.Tx) error { // committed before anything is done
+		if err := t.HoldRun(row, at.Add(runLease)); err != nil {
+			return err
+		}
+		data := incident.Data{Run: run.ID, Runbook: run.Runbook, Text: "started " + begun.Steps[i].Plan.Step, Step: i, Hold: run.Verify.RecoversWithin > 0}
+		return e.record(t, s, run.IncidentID, runbookCause(run), incident.RunStep, data, at)
+	})
+	if err != nil {
+		return err
+	}
+	begun.Version++
+	result, err := kind.Apply(callCtx, env, begun.Steps[i].Plan)
+	return e.reported(ctx, s, begun, i, result, err)
+}
+
+// reported stores what Apply returned. An error means that nothing was changed.
+func (e *Engine) reported(ctx context.Context, s *setup, run runbook.Run, i int, result runbook.Result, err error) error {
+	if err == nil {
+		return e.report(ctx, s, run, i, result)
+	}
+	refused, after := wire.Verdict(err)
+	if refused {
+		return e.report(ctx, s, run, i, runbook.Result{Done: true, Outcome: runbook.OutcomeRefused, Detail: err.Error()})
+	}
+	at := now()
+	next, err2 := run.Do(runbook.Postpone{Step: i, After: after, Reason: err.Error()}, at)
+	if err2 != nil {
+		return err2
+	}
+	return e.saveMoved(ctx, s, run, next, i, at)
+}
+
+// looked stores what Look returned. An error means that it could not look now.
+func (e *Engine) looked(ctx context.Context, s *setup, run runbook.Run, i int, result runbook.Result, err error) error {
+	if err != nil {
+		_, after := wire.Verdict(err)
+		result = run.Steps[i].Result
+		result.Done, result.Outcome, result.Again, result.Detail = false, "", max(after, 5*time.Second), err.Error()
+	}
+	return e.report(ctx, s, run, i, result)
+}
+
+func (e *Engine) report(ctx context.Context, s *setup, run runbook.Run, i int, result runbook.Result) error {
+	at := now()
+	next, err := run.Do(runbook.Report{Step: i, Result: result}, at)
+	if err != nil {
+		return err
+	}
+	return e.saveMoved(ctx, s, run, next, i, at)
+}
+
+// saveMoved writes a run whose step moved: the timeline tells when a step ended.
+func (e *Engine) saveMoved(ctx context.Context, s *setup, before, next runbook.Run, i int, at time.Time) error {
+	if next.State == runbook.Verifying {
+		next.Due = at.Add(time.Second) // the first look at the signal
+	}
+	if next.State.Final() {
+		return e.saveEnded(ctx, s, next, at)
+	}
+	return e.saveRun(ctx, s, next, func(t *store.Tx) error {
+		if next.Steps[i].EndedAt.IsZero() {
+			return nil
+		}
+		return e.stepEnded(t, s, next, i, at)
+	})
+}
+
+func (e *Engine) stepEnded(t *store.Tx, s *setup, run runbook.Run, i int, at time.Time) error {
+	step := run.Steps[i]
+	data := incident.Data{Run: run.ID, Runbook: run.Runbook, Step: i, Text: step.Result.Outcome + " " + step.Plan.Step + ": " + step.Result.Detail}
+	if err := e.record(t, s, run.IncidentID, runbookCause(run), incident.RunStep, data, at); err != nil {
+		return err
+	}
+	return s.intent(t, run, i, at)
+}
+
+// judge asks what the run came to, on the rule that fired.
+func (e *Engine) judge(ctx context.Context, s *setup, run runbook.Run) error {
+	at := now()
+	q, err := e.question(ctx, s, run, at)
+	if err != nil {
+		return err
+	}
+	verdict, reason, done := runbook.Judge(q)
+	next, err := run.Do(runbook.Judged{Verdict: verdict, Reason: reason, Done: done}, at)
+	if err != nil {
+		return err
+	}
+	if done {
+		return e.saveEnded(ctx, s, next, at)
+	}
+	if soon := at.Add(time.Second); next.Due.After(soon) && q.Resolved {
+		next.Due = soon // the data are on their way
+	}
+	row, err := rowOf(next)
+	if err != nil {
+		return err
+	}
+	return e.Store.Write(ctx, func(t *store.Tx) error { return t.SaveRun(row) })
+}
+
+// question gathers what a verdict depends on: only what came after the action.
+func (e *Engine) question(ctx context.Context, s *setup, run runbook.Run, at time.Time) (runbook.Question, error) {
+	rule := run.Trigger.Rule
+	compiled := s.rules[rule]
+	q := runbook.Question{
+		Done: run.DoneAt, Now: at, Deadline: run.Deadline(), Threshold: compiled.Above, MinTotal: compiled.MinTotal, Before: run.Trigger.Ratio,
+	}
+	if watermark, ok := e.watermark(s.org.ID, rule); ok {
+		q.Watermark = watermark
+	}
+	counts, err := e.Store.Windows(ctx, s.org.ID, rule, run.Trigger.Series, false, run.DoneAt.Add(time.Second), q.Watermark)
+	if err != nil {
+		return q, err
+	}
+	for _, c := range counts {
+		q.Bad += c.Bad
+		q.Total += c.Total
+	}
+	alerts, err := e.Store.Alerts(ctx, s.org.ID, store.AlertFilter{Incident: run.IncidentID, Limit: 100})
+	if err != nil {
+		return q, err
+	}
+	q.Resolved = len(alerts) > 0
+	for _, a := range alerts {
+		if a.Integration != "rule:"+rule {
+			continue
+		}
+		if a.Status == incident.Firing {
+			q.Resolved = false
+		}
+		if a.Cleared.After(q.ResolvedAt) {
+			q.ResolvedAt = a.Cleared
+		}
+	}
+	return q, nil
+}
+
+// endRun gives a run a command that ends it, if it does.
+func (e *Engine) endRun(ctx context.Context, s *setup, run runbook.Run, c runbook.Command, at time.Time) error {
+	next, err := run.Do(c, at)
+	if err != nil {
+		return err
+	}
+	return e.saveEnded(ctx, s, next, at)
+}
+
+// saveEnded writes a run that is over, with its verdict, and calls people again
+// if it did not help.
+func (e *Engine) saveEnded(ctx context.Context, s *setup, run runbook.Run, at time.Time) error {
+	if run.Verdict != "" {
+		e.metrics.verdicts.WithLabelValues(string(run.Verdict)).Inc()
+	}
+	return e.saveRun(ctx, s, run, func(t *store.Tx) error {
+		for i, step := range run.Steps {
+			if step.EndedAt.Equal(at) {
+				if err := e.stepEnded(t, s, run, i, at); err != nil {
+					return err
+				}
+			}
+		}
+		inc, err := t.Incident(s.org.ID, run.IncidentID)
+		if err != nil {
+			return err
+		}
+		by := runbookCause(run)
+		kind := incident.RunVerdict
+		if run.State != runbook.Ended {
+			kind = incident.RunRejected
+		}
+		change := incident.Record(inc, at, by, kind, incident.Data{Run: run.ID, Runbook: run.Runbook, Verdict: string(run.Verdict), Text: run.Reason})
+		change = change.Then(incident.Settle(change.Incident, at, by))
+		if change.Incident.Open() && run.Verdict != runbook.Recovered {
+			reason := fmt.Sprintf("runbook %s: %s", run.Runbook, run.State)
+			if run.Verdict != "" {
+				reason = fmt.Sprintf("runbook %s did not help: %s", run.Runbook, run.Verdict)
+			}
+			change = change.Then(incident.Retrigger(change.Incident, reason, at, by))
+			change = change.Then(incident.Advance(change.Incident, at, s.roster()))
+			s.ring(t, inc, run, "verdict", reason+": "+run.Reason, at)
+		}
+		return e.save(t, s, change, at)
+	})
+}

@@ -1,0 +1,114 @@
+package engine
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/musterhq/muster/incident"
+	"github.com/musterhq/muster/store"
+)
+
+// The kinds of outbox rows besides incident.Page and "update", which the store
+// makes itself.
+const (
+	rowCard       = "card"       // the incident's message in its team's room
+	rowRing       = "ring"       // a message that must be noticed, in the thread of the card
+	rowTicket     = "ticket"     // open the incident's ticket
+	rowTicketEnd  = "ticket_end" // tell the ticket that the incident is over
+	rowPostmortem = "postmortem" // write the draft
+	rowUpdate     = "update"     // edit a message in place
+)
+
+// outward is the body of an outbox row that is not a page.
+type outward struct {
+	Channel    string `json:"channel,omitempty"`
+	Connection string `json:"connection,omitempty"`
+	Address    string `json:"address,omitempty"`
+	Text       string `json:"text,omitempty"`
+	Run        string `json:"run,omitempty"`
+	Name       string `json:"name,omitempty"` // what a ring is about; part of its key
+}
+
+// save stages a change of an incident with all that follows from it: the card
+// in the team's room, the ticket, the postmortem.
+func (e *Engine) save(t *store.Tx, s *setup, c incident.Change, at time.Time) error {
+	if len(c.Entries) == 0 {
+		return nil
+	}
+	t.Save(c)
+	inc := c.Incident
+	for _, entry := range c.Entries {
+		switch entry.Kind {
+		case incident.Opened:
+			e.metrics.opened.Inc()
+			s.sendCard(t, inc, at)
+			s.sendTicket(t, inc, "opened", at)
+		case incident.ResolvedEntry:
+			e.metrics.resolved.Inc()
+			s.sendTicket(t, inc, "resolved", at)
+			s.send(t, inc, rowPostmortem, "muster", outward{}, at)
+		}
+	}
+	return nil
+}
+
+// send puts something that is not a page into the outbox; its key names the
+// incident, the kind and the destination, so it exists once.
+func (s *setup) send(t *store.Tx, inc incident.Incident, kind, destination string, o outward, at time.Time) {
+	body, _ := json.Marshal(o) // strings: cannot fail
+	key := inc.ID + "/" + kind + "/" + destination
+	if o.Run != "" {
+		key += "/" + o.Run + "/" + o.Name
+	}
+	t.Send(store.Outgoing{ID: key, Org: inc.Org, Incident: inc.ID, Kind: kind, Destination: destination, Due: at, Body: body})
+}
+
+// room returns where the team's chat room is, if it has one that can be reached.
+func (s *setup) room(team string) (o outward, ok bool) {
+	room := s.doc.Teams[team].Room
+	if room.Kind == "" {
+		return outward{}, false
+	}
+	connection, ok := s.connectionOf(room)
+	return outward{Channel: room.Kind, Connection: connection, Address: room.Address}, ok
+}
+
+func (o outward) destination() string { return o.Connection + " " + o.Address }
+
+func (s *setup) sendCard(t *store.Tx, inc incident.Incident, at time.Time) {
+	if o, ok := s.room(inc.Team); ok {
+		s.send(t, inc, rowCard, o.destination(), o, at)
+	}
+}
+
+// sendTicket opens or ends the ticket of a service's incidents, whichever is
+// due at this moment ("opened" or "resolved").
+func (s *setup) sendTicket(t *store.Tx, inc incident.Incident, moment string, at time.Time) {
+	ticket := s.doc.Services[inc.Service].Ticket
+	if ticket.Kind == "" {
+		return
+	}
+	on := ticket.On
+	if on == "" {
+		on = "opened"
+	}
+	if on == moment {
+		s.send(t, inc, rowTicket, "ticket "+ticket.Connection, outward{Connection: ticket.Connection}, at)
+	}
+	if moment == "resolved" {
+		after := at
+		if on == "resolved" {
+			after = at.Add(2 * time.Second) // the ticket itself goes first
+		}
+		s.send(t, inc, rowTicketEnd, "ticket "+ticket.Connection, outward{Connection: ticket.Connection}, after)
+	}
+}
+
+// record adds an entry that changes no state of its own to an incident.
+func (e *Engine) record(t *store.Tx, s *setup, incidentID string, by incident.Cause, kind incident.Kind, data incident.Data, at time.Time) error {
+	inc, err := t.Incident(s.org.ID, incidentID)
+	if err != nil {
+		return err
+	}
+	return e.save(t, s, incident.Record(inc, at, by, kind, data), at)
+}

@@ -1,0 +1,19 @@
+package store
+
+// Queued counts the units that wait for the committer.
+func (s *Store) Queued() int {
+	s.queue.mu.Lock()
+	defer s.queue.mu.Unlock()
+	return len(s.queue.urgent) + len(s.queue.intake)
+}
+
+// Exec runs a statement beside the committer, for what no unit would do.
+func (s *Store) Exec(text string, args ...any) error {
+	_, err := s.write.Exec(text, args...)
+	return err
+}
+
+// QueryRow reads one value past the exported functions.
+func (s *Store) QueryRow(text string, to any, args ...any) error {
+	return s.read.QueryRow(text, args...).Scan(to)
+}
