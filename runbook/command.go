@@ -23,7 +23,8 @@ type (
 		By     Person
 		Reason string
 	}
-	// Expire ends an approval whose time is over.
+	// Expire ends an approval whose time is over, and a run that stood between
+	// two steps for DefaultLimit after the next was due.
 	Expire struct{}
 	// Refuse keeps a run from beginning: budget, cooldown, depth, kill switch.
 	Refuse struct{ Reason string }

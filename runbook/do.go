@@ -105,8 +105,18 @@ func (r Run) reject(c Reject, now time.Time) (Run, error) {
 	return r, nil
 }
 
+// stale says that a run stands between two steps for so long, after an outage
+// of ours, that the approval no longer fits the world.
+func (r Run) stale(now time.Time) bool {
+	return r.State == Running && !r.Steps[r.Current()].InFlight() && !now.Before(r.Due.Add(DefaultLimit))
+}
+
 func (r Run) expire(now time.Time) (Run, error) {
 	switch {
+	case r.stale(now):
+		return r.end(Unknown, fmt.Sprintf("step %d of %d was due at %s and not begun", r.Current()+1, len(r.Steps), clock(r.Due))), nil
+	case r.State == Running:
+		return r, notPossible("it is running, and nothing is overdue")
 	case r.State != AwaitingApproval && r.State != Approved:
 		return r, notPossible("it is %s: there is nothing to expire", r.State)
 	case now.Before(r.Approval.ExpiresAt):
@@ -165,14 +175,12 @@ func (r Run) begin(c Begin, now time.Time) (Run, error) {
 		return r, notPossible("the plan changed: approved is %s, and about to run is %s", short(r.Approval.Hash), short(c.Hash))
 	case r.State == Approved && !now.Before(r.Approval.ExpiresAt):
 		return r, notPossible("the approval expired at %s", clock(r.Approval.ExpiresAt))
-	case r.State == Running && r.Halt != "":
-		return r, notPossible("it was %s", r.Halt)
 	case c.Step != i:
 		return r, notPossible("step %d is not the next one, step %d is", c.Step+1, i+1)
 	case r.Steps[i].InFlight():
 		return r, notPossible("step %d was begun at %s already", i+1, clock(r.Steps[i].StartedAt))
-	case r.Steps[i].Tries > 0 && !now.Before(r.Steps[i].limit()):
-		return r, notPossible("the time of step %d was over at %s", i+1, clock(r.Steps[i].limit()))
+	case r.stale(now):
+		return r, notPossible("step %d was due at %s: too long ago to begin it now", i+1, clock(r.Due))
 	}
 	s := &r.Steps[i]
 	s.StartedAt = now

@@ -140,6 +140,17 @@ func TestRun(t *testing.T) {
 		{"stopped when all is done", then(verifying, move{0, Stop{"ana", ""}}), nil, Verifying, time.Minute + 12*time.Second, "no step left", nil},
 		{"put off", then(running, move{0, Postpone{0, time.Minute, "429"}}), nil, Running, 2*time.Minute + time.Second, "", nil},
 		{"put off and begun again", then(running, move{0, Postpone{0, time.Minute, "429"}}, move{time.Minute, begin}), nil, Running, 4*time.Minute + time.Second, "", nil},
+		{"put off too often", func() []move {
+			m := slices.Clone(running)
+			for range 4 {
+				m = append(m, move{0, Postpone{0, 0, "502"}}, move{10 * time.Second, begin})
+			}
+			return append(m, move{0, Postpone{0, 0, "502"}})
+		}(), nil, Ended, -1, "", func(r Run) string { return r.Reason }},
+		{"begun long after it was due", then(running, move{0, Report{0, doneResult}}, move{DefaultLimit, Begin{1, h}}), nil, Running, time.Minute + time.Second, "too long ago", nil},
+		{"just in time", then(running, move{0, Report{0, doneResult}}, move{DefaultLimit - 1, Begin{1, h}}), nil, Running, DefaultLimit + 3*time.Minute + time.Second - 1, "", nil},
+		{"overdue", then(running, move{0, Report{0, doneResult}}, move{DefaultLimit, Expire{}}), nil, Ended, -1, "", func(r Run) string { return r.Reason }},
+		{"overdue, but in flight", then(running, move{DefaultLimit, Expire{}}), nil, Running, 3*time.Minute + time.Second, "nothing is overdue", nil},
 		{"put off beyond its limit", then(running, move{0, Postpone{0, time.Hour, "429"}}), nil, Ended, -1, "", func(r Run) string { return r.Reason }},
 		{"put off though something is known", then(running, move{0, Report{0, Result{Again: time.Second}}}, move{0, Postpone{0, 0, "x"}}), nil, Running, time.Minute + 2*time.Second, "may have changed something", nil},
 		{"put off after a stop", then(running, move{0, Stop{"ana", "enough"}}, move{0, Postpone{0, 0, "502"}}), nil, Ended, -1, "", func(r Run) string { return r.Reason }},
@@ -155,6 +166,8 @@ func TestRun(t *testing.T) {
 		"stopped between two steps":    "stopped by ana: enough",
 		"which is followed to its end": "stopped by ana: enough",
 		"stopped before it began":      "stopped by ana",
+		"put off too often":            "step 1 of 2, gitlab.rollback: failed: tried 5 times, nothing was changed: 502",
+		"overdue":                      "step 2 of 2 was due at 2026-03-02 12:01:01 UTC and not begun",
 		"put off beyond its limit":     "step 1 of 2, gitlab.rollback: failed: tried 1 times, nothing was changed: 429",
 		"put off after a stop":         "stopped by ana: enough",
 	}
@@ -457,7 +470,7 @@ func TestTransitionsArePossible(t *testing.T) {
 		for _, n := range level {
 			i, h := n.r.Current(), n.r.Hash
 			for _, m := range []move{
-				{0, Propose{}}, {0, Approve{ana, h}}, {0, Reject{ana, ""}}, {0, Reject{bob, ""}}, {11 * time.Minute, Expire{}}, {0, Refuse{"x"}}, {0, Stop{"ana", ""}},
+				{0, Propose{}}, {0, Approve{ana, h}}, {0, Reject{ana, ""}}, {0, Reject{bob, ""}}, {11 * time.Minute, Expire{}}, {DefaultLimit, Expire{}}, {0, Refuse{"x"}}, {0, Stop{"ana", ""}},
 				{0, Begin{i, h}}, {0, Report{i, doneResult}}, {0, Report{i, Result{Again: time.Second}}}, {0, Report{i, Result{Done: true, Outcome: OutcomeFailed}}},
 				{0, Postpone{i, 0, "x"}}, {0, Postpone{i, time.Hour, "x"}}, {0, Judged{}}, {0, Judged{Unchanged, "", true}},
 			} {

@@ -33,6 +33,7 @@ var Transitions = []Transition{
 	{"run", "running", "report", "ended", "a step was refused, failed or is unknown; or a stop, or nothing to verify"},
 	{"run", "running", "postpone", "running", "Apply changed nothing, and there is time for another try"},
 	{"run", "running", "postpone", "ended", "there is no time or try left, or a stop"},
+	{"run", "running", "expire", "ended", "the next step is overdue by half an hour"},
 	{"run", "running", "stop", "running", "a step is in flight and is followed to its end"},
 	{"run", "running", "stop", "ended", "between two steps"},
 	{"run", "verifying", "judged", "verifying", "too early to tell"},
