@@ -14,6 +14,7 @@ type body struct {
 	data   []byte
 	drafts []draft
 	errs   Errors
+	hints  int // looked for so far
 }
 
 // A draft is an event in the making, and the object it is made of.

@@ -63,36 +63,51 @@ func (d *draft) musterFields() (f musterFields) {
 			*at = v
 		case string(name) == "id" || string(name) == "warnings": // an Event that we gave out, sent back
 			d.warn(v, "Muster sets this field itself: ignored")
-		case len(d.Warnings) < MaxWarnings: // a hint is too dear to be made for nothing
-			d.warn(v, "unknown field: ignored%s", hint(string(name)))
+		default:
+			d.warn(v, "unknown field: ignored%s", d.hint(name))
 		}
 	}
 	return f
 }
 
-// fieldNames are the names that member knows, for hints.
-var fieldNames = [...]string{
-	"action", "status", "key", "group", "title", "description", "severity", "source", "component", "class",
-	"service", "environment", "time", "until", "labels", "details", "links",
+// A word is what a sender may write, and the field that it means.
+type word struct{ written, field string }
+
+// words are the fields themselves, and what other tools call the same things.
+var words = [...]word{
+	{"action", "action"}, {"status", "status"}, {"key", "key"}, {"group", "group"}, {"title", "title"},
+	{"description", "description"}, {"severity", "severity"}, {"source", "source"}, {"component", "component"},
+	{"class", "class"}, {"service", "service"}, {"environment", "environment"}, {"time", "time"}, {"until", "until"},
+	{"labels", "labels"}, {"details", "details"}, {"links", "links"},
+	{"summary", "title"}, {"message", "title"}, {"name", "title"}, {"body", "description"}, {"text", "description"},
+	{"event_action", "action"}, {"state", "status"}, {"dedup_key", "key"}, {"alias", "key"}, {"fingerprint", "key"},
+	{"priority", "severity"}, {"level", "severity"}, {"hostname", "source"}, {"host", "source"}, {"env", "environment"},
+	{"timestamp", "time"}, {"starts_at", "time"}, {"expires", "until"}, {"ends_at", "until"}, {"tags", "labels"},
+	{"custom_details", "details"}, {"extra", "details"}, {"url", "links"},
 }
 
-// hint names the known field that a sender may have meant: what other tools
-// call the same thing, or the nearest name by at most a third of its letters.
+// maxHints is how many hints are looked for in one body, as each takes long.
+const maxHints = 32
+
+// hint returns what to add to the warning about an unknown field.
+func (d *draft) hint(name []byte) string {
+	if d.body.hints == maxHints || len(name) > maxMistyped {
+		return ""
+	}
+	d.body.hints++
+	return hint(strings.ToLower(string(name)))
+}
+
+// maxMistyped is the length of a name, in bytes, that cannot be a mistyped one.
+const maxMistyped = 24
+
+// hint names the known field that a sender may have meant: the nearest of words,
+// if it is no farther than a third of its letters.
 func hint(name string) string {
-	name = strings.ToLower(name)
-	meant := map[string]string{
-		"summary": "title", "message": "title", "name": "title", "body": "description", "text": "description",
-		"event_action": "action", "state": "status", "dedup_key": "key", "alias": "key", "fingerprint": "key",
-		"priority": "severity", "level": "severity", "host": "source", "hostname": "source", "env": "environment",
-		"timestamp": "time", "starts_at": "time", "expires": "until", "ends_at": "until", "tags": "labels",
-		"custom_details": "details", "extra": "details", "url": "links",
-	}[name]
-	if meant == "" && len(name) <= 2*len("environment") {
-		best := 1 << 30
-		for _, f := range fieldNames {
-			if d := distance(name, f); d < best && 3*d <= len(f)+1 {
-				best, meant = d, f
-			}
+	best, meant := 1<<30, ""
+	for _, w := range words {
+		if d := distance(name, w.written); d < best && 3*d <= len(w.written)+1 {
+			best, meant = d, w.field
 		}
 	}
 	if meant == "" {

@@ -118,7 +118,7 @@ func TestHints(t *testing.T) {
 	for field, want := range map[string]string{
 		"tittle": `"title"`, "sevrity": `"severity"`, "Key": `"key"`, "summary": `"title"`, "dedup_key": `"key"`,
 		"enviroment": `"environment"`, "lables": `"labels"`, "timestamp": `"time"`, "ation": `"action"`,
-		"x": "", "completely_different": "", "foo": "", strings.Repeat("t", 5000): "",
+		"sumary": `"title"`, "x": "", "completely_different": "", "foo": "", strings.Repeat("t", 5000): "",
 	} {
 		events, err := event.Read("muster", nil, []byte(`{"title":"t","key":"k","`+field+`":1}`))
 		if err != nil || len(events[0].Warnings) != 1 {

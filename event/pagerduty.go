@@ -69,7 +69,7 @@ func (d *draft) pagerDuty(h http.Header) {
 	case opens: // the same for a sender's retry of the same payload
 		d.Key = hashKey("pd:", string(payload.Raw()))
 	case d.Action != "":
-		d.required(dedup, "dedup_key")
+		d.required(d.at, dedup, "dedup_key", "")
 	}
 	if d.Title == "" {
 		d.Title = cut(cleanLine(d.Key), MaxTitle)
@@ -83,7 +83,7 @@ func (d *draft) pagerDutyAction() Action {
 	case Trigger, Acknowledge, Resolve:
 		return action
 	case "":
-		d.required(v, "event_action")
+		d.required(d.at, v, "event_action", "")
 		if d.at.Get("event_type").Kind() == jsonscan.String {
 			d.fail(d.at, "/event_type", "'event_type' belongs to the Events API v1; this is v2")
 		}
@@ -99,17 +99,17 @@ func (d *draft) pagerDutyPayload(payload jsonscan.Value, needed bool) {
 	switch kind := payload.Kind(); {
 	case kind == jsonscan.Object:
 	case needed:
-		d.required(payload, "payload")
+		d.required(d.at, payload, "payload", "")
 		return
 	case kind > jsonscan.Null:
 		d.warn(payload, "%s, want an object: ignored", kind)
 	}
 	summary, source := payload.Get("summary"), payload.Get("source")
 	if d.Title = d.line(summary, MaxTitle); d.Title == "" && needed {
-		d.required(summary, "payload", "summary")
+		d.required(payload, summary, "summary", "payload.")
 	}
 	if d.Source = d.line(source, MaxSource); d.Source == "" && d.Action == Trigger {
-		d.required(source, "payload", "source")
+		d.required(payload, source, "source", "payload.")
 	}
 	d.Component = d.line(payload.Get("component"), MaxName)
 	d.Class = d.line(payload.Get("class"), MaxName)
@@ -170,37 +170,30 @@ func (d *draft) routing(h http.Header) {
 		d.Routing = cleanLine(v.Text())
 	case jsonscan.None, jsonscan.Null:
 	default:
-		d.required(v, "routing_key")
+		d.required(d.at, v, "routing_key", "")
 		return
 	}
 	if d.Routing == "" {
 		d.Routing = cleanLine(h.Get("X-Routing-Key"))
 	}
 	if d.Routing == "" {
-		d.required(v, "routing_key")
+		d.required(d.at, v, "routing_key", "")
 	}
 }
 
-// required notes that v, which should be at the path, is no good.
-func (d *draft) required(v jsonscan.Value, path ...string) {
-	name, pointer := "", ""
-	for _, p := range path {
-		if name != "" {
-			name += "."
-		}
-		name += p
-		pointer += "/" + p
-	}
+// required notes that the member v of parent is no good; prefix is what leads
+// to the parent, as PagerDuty writes it.
+func (d *draft) required(parent, v jsonscan.Value, name, prefix string) {
 	want := "a string"
 	if name == "payload" {
 		want = "an object"
 	}
 	switch kind := v.Kind(); {
 	case kind == jsonscan.None:
-		d.fail(d.at, pointer, "'%s' is missing or blank", name)
+		d.fail(parent, "/"+name, "'%s%s' is missing or blank", prefix, name)
 	case kind == jsonscan.Null, kind == jsonscan.String && name != "payload":
-		d.fail(v, "", "'%s' is missing or blank", name)
+		d.fail(v, "", "'%s%s' is missing or blank", prefix, name)
 	default:
-		d.fail(v, "", "'%s' is %s, but must be %s", name, kind, want)
+		d.fail(v, "", "'%s%s' is %s, but must be %s", prefix, name, kind, want)
 	}
 }
