@@ -188,11 +188,11 @@ func (s *scanner) object(l *level, depth int) error {
 		if s.peek() != '"' {
 			return s.fail("expected a key in quotes")
 		}
-		key, plain, err := s.str()
+		key, err := s.str()
 		if err != nil {
 			return err
 		}
-		if l != nil && !plain {
+		if l != nil {
 			key = s.unescape(key)
 		}
 		s.space()
@@ -245,11 +245,11 @@ func (s *scanner) member(l *level, key []byte, depth int) error {
 		}
 		s.put(l, key, found, nil)
 	case '"':
-		text, plain, err := s.str()
+		text, err := s.str()
 		if err != nil {
 			return err
 		}
-		if found && !plain {
+		if found {
 			text = s.unescape(text)
 		}
 		s.put(l, key, found, text)
@@ -317,15 +317,13 @@ func (s *scanner) array(depth int) error {
 	}
 }
 
-// str reads a string and returns what is between its quotes, and whether that
-// holds no backslash.
-func (s *scanner) str() (text []byte, plain bool, err error) {
+// str reads a string and returns what is between its quotes.
+func (s *scanner) str() ([]byte, error) {
 	start := s.i + 1
-	plain = true
-	for i := start; ; {
+	for i := start; ; i++ {
 		n := bytes.IndexByte(s.b[i:], '"')
 		if n < 0 {
-			return nil, false, s.fail("this quote is never closed")
+			return nil, s.fail("this quote is never closed")
 		}
 		i += n
 		slashes := 0
@@ -334,14 +332,8 @@ func (s *scanner) str() (text []byte, plain bool, err error) {
 		}
 		if slashes%2 == 0 {
 			s.i = i + 1
-			text = s.b[start:i]
-			if plain {
-				plain = bytes.IndexByte(text, '\\') < 0
-			}
-			return text, plain, nil
+			return s.b[start:i], nil
 		}
-		plain = false
-		i++
 	}
 }
 
@@ -373,8 +365,11 @@ func (s *scanner) scalar() error {
 	return s.fail("expected a value")
 }
 
-// unescape returns a string's text in memory of the parser.
+// unescape returns a string's text: b itself, or memory of the parser.
 func (s *scanner) unescape(b []byte) []byte {
+	if bytes.IndexByte(b, '\\') < 0 {
+		return b
+	}
 	to := s.p.scratch
 	from := len(to)
 	for i := 0; i < len(b); i++ {

@@ -221,7 +221,7 @@ func (t *Tail) newerThan(p Place) ([]*reader, error) {
 
 // files returns the file at the path and what it may have been rotated to,
 // path.* and path-*, oldest first by time of change; of equal times the higher
-// number is older. Compressed files are left out: a program that compresses
+// number is older, but the earlier date. Compressed files are left out: a program that compresses
 // must wait one rotation, as delaycompress does.
 func (t *Tail) files() ([]string, error) {
 	dir, base := filepath.Split(t.path)
@@ -251,7 +251,10 @@ func (t *Tail) files() ([]string, error) {
 		if err != nil || !info.Mode().IsRegular() {
 			continue
 		}
-		number, _ := strconv.Atoi(strings.TrimLeft(suffix, ".-"))
+		number := 0
+		if digits := strings.TrimLeft(suffix, ".-"); len(digits) < len("20261122") {
+			number, _ = strconv.Atoi(digits)
+		}
 		files = append(files, file{dir + e.Name(), info.ModTime().UnixNano(), number})
 	}
 	slices.SortFunc(files, func(a, b file) int {

@@ -149,41 +149,58 @@ func (t *Tail) read(r *reader, maxBytes int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	have := info.Size() - r.Offset
-	if have <= 0 {
-		return nil, nil
-	}
-	buf := make([]byte, min(have, int64(maxBytes)))
 	for {
-		n, err := r.file.ReadAt(buf, r.Offset)
-		if err != nil && err != io.EOF {
-			return nil, err
-		}
-		buf = buf[:n]
 		if r.Skip {
-			i := bytes.IndexByte(buf, '\n')
-			if i < 0 {
-				return nil, r.advance(int64(n))
-			}
-			r.Skip = false
-			if err := r.advance(int64(i + 1)); err != nil {
+			if err := r.skip(); err != nil || r.Skip {
 				return nil, err
 			}
-			buf = buf[i+1:]
+		}
+		have := min(info.Size()-r.Offset, MaxLine+1)
+		if have <= 0 {
+			return nil, nil
+		}
+		buf, err := r.peek(min(info.Size()-r.Offset, int64(maxBytes)))
+		if err == nil && bytes.IndexByte(buf, '\n') < 0 && int64(len(buf)) < have {
+			buf, err = r.peek(have) // one line, even if it is more than asked for
+		}
+		if err != nil {
+			return nil, err
 		}
 		if end := bytes.LastIndexByte(buf, '\n') + 1; end > 0 {
 			return buf[:end], r.advance(int64(end))
 		}
-		if len(buf) > MaxLine {
-			t.skipped++
-			r.Skip = true
-			return nil, r.advance(int64(len(buf)))
-		}
-		more := min(info.Size()-r.Offset, MaxLine+1)
-		if int64(len(buf)) >= more {
+		if len(buf) <= MaxLine {
 			return nil, nil // the line is not finished
 		}
-		buf = make([]byte, more)
+		t.skipped++
+		r.Skip = true
+	}
+}
+
+// peek returns up to n bytes from the place on.
+func (r *reader) peek(n int64) ([]byte, error) {
+	buf := make([]byte, n)
+	m, err := r.file.ReadAt(buf, r.Offset)
+	if err == io.EOF {
+		err = nil
+	}
+	return buf[:m], err
+}
+
+// skip passes over the rest of a line, or as much of it as there is.
+func (r *reader) skip() error {
+	for {
+		buf, err := r.peek(1 << 16)
+		if err != nil || len(buf) == 0 {
+			return err
+		}
+		if i := bytes.IndexByte(buf, '\n'); i >= 0 {
+			r.Skip = false
+			return r.advance(int64(i + 1))
+		}
+		if err := r.advance(int64(len(buf))); err != nil {
+			return err
+		}
 	}
 }
 
@@ -209,12 +226,11 @@ func (r *reader) rest() ([]byte, error) {
 	if err != nil || info.Size() <= r.Offset || r.Skip {
 		return nil, err
 	}
-	buf := make([]byte, min(info.Size()-r.Offset, MaxLine))
-	n, err := r.file.ReadAt(buf, r.Offset)
-	if err != nil && err != io.EOF {
+	buf, err := r.peek(min(info.Size()-r.Offset, MaxLine))
+	if err != nil || len(buf) == 0 {
 		return nil, err
 	}
-	return append(buf[:n], '\n'), nil
+	return append(buf, '\n'), nil
 }
 
 // openReader opens a file at its beginning. Only a regular file will do: a
