@@ -68,7 +68,13 @@ func shop(t testing.TB) []byte {
 	return body
 }
 
-func parse(t testing.TB, body string) config.Doc {
+// failer is a testing.TB or a rapid.T.
+type failer interface {
+	Helper()
+	Fatal(...any)
+}
+
+func parse(t failer, body string) config.Doc {
 	t.Helper()
 	d, err := config.Parse([]config.File{{Name: "test.yaml", Body: []byte(body)}}, kinds())
 	if err != nil {

@@ -41,7 +41,7 @@ func distance(a, b string, most int) int {
 		if low == 1 {
 			row[0] = i
 		}
-		least := most + 1
+		least := row[low-1]
 		for j := low; j <= high; j++ {
 			cost := 1
 			if a[i-1] == b[j-1] {
