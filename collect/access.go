@@ -113,7 +113,7 @@ func (p *access) head(line []byte, start int, rec *detect.Record) (int, error) {
 	for i := start + space; ; i++ {
 		next := bytes.IndexByte(line[i:], '[')
 		if next < 0 {
-			return 0, &LineError{i, "expected [day/month/year:hour:minute:second zone]"}
+			return 0, &LineError{start + space + 1, "expected [day/month/year:hour:minute:second zone]"}
 		}
 		i += next
 		end := i + 1 + date

@@ -28,25 +28,23 @@ func (t *Tail) look() error {
 		return t.truncated(current)
 	}
 	there, err := os.Stat(t.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // renamed or deleted; its successor will come
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if current.same(there) {
+	if err == nil && current.same(there) {
 		return nil
 	}
+	// Rotated more than once since the last look, what came between is unread.
+	// A file missing at the path was renamed or deleted; its successor will come.
 	between, err := t.newerThan(current.Place)
 	if err != nil {
 		return err
 	}
+	t.open = append(t.open, between...)
 	if err := t.openPath(); err != nil {
 		return err
 	}
-	// Rotated twice since the last look: what came between stands unread.
-	t.open = slices.Insert(t.open, len(t.open)-1, between...)
-	for _, r := range t.open[:len(t.open)-2] {
+	for _, r := range t.open[:max(0, len(t.open)-2)] {
 		r.Drain = true
 	}
 	return nil

@@ -33,6 +33,11 @@ func runBacktest(ctx context.Context, rules []detect.Rule, format collect.Format
 	if len(rules) == 0 {
 		return errors.New("backtest: no rules")
 	}
+	for _, r := range rules {
+		if err := r.Validate(); err != nil {
+			return fmt.Errorf("backtest: rule %s: %w", r.Slug, err)
+		}
+	}
 	if len(files) == 0 {
 		return errors.New("backtest: no log files; - is standard input")
 	}
@@ -72,8 +77,8 @@ func runBacktest(ctx context.Context, rules []detect.Rule, format collect.Format
 		return err
 	}
 	first, last := counters[0].Span()
-	fmt.Fprintf(opt.Stdout, "%d intervals in %d records from %s to %s\n",
-		len(intervals), parsed, first.Format(time.RFC3339), last.Format(time.RFC3339))
+	fmt.Fprintf(opt.Stdout, "%s in %d records from %s to %s\n",
+		count(int64(len(intervals)), "interval", "intervals"), parsed, first.Format(time.RFC3339), last.Format(time.RFC3339))
 	if opt.Terminal {
 		for i, c := range counters {
 			drawRule(opt, rules[i], c)
@@ -125,13 +130,24 @@ func reportUnparsed(w io.Writer, file string, st collect.Stats) {
 	if st.Unparsed == 0 {
 		return
 	}
-	fmt.Fprintf(w, "%s: %d of %d lines do not parse and were not counted\n", file, st.Unparsed, st.Parsed+st.Unparsed)
+	verb := "do not parse and were not counted"
+	if st.Unparsed == 1 {
+		verb = "does not parse and was not counted"
+	}
+	fmt.Fprintf(w, "%s: %d of %s %s\n", file, st.Unparsed, count(st.Parsed+st.Unparsed, "line", "lines"), verb)
 	for _, u := range st.Samples {
 		fmt.Fprintf(w, "%s:%d: %s: %s\n", file, u.Line, u.Reason, u.Text)
 	}
 	if more := st.Unparsed - int64(len(st.Samples)); more > 0 {
 		fmt.Fprintf(w, "%s: and %d more\n", file, more)
 	}
+}
+
+func count(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 func printIntervals(w io.Writer, intervals []detect.Interval) error {
