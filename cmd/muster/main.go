@@ -35,9 +35,35 @@ const (
 type commands struct {
 	Version kong.VersionFlag `help:"Show the version and quit."`
 
-	Validate validateCmd `cmd:"" group:"Configuration" help:"Check configuration files, without a server."`
+	Serve  serveCmd   `cmd:"" group:"Server" help:"Run the server."`
+	Number versionCmd `cmd:"" name:"version" group:"Server" help:"Show the version."`
 
-	VersionCmd versionCmd `cmd:"" name:"version" group:"Server" help:"Show the version."`
+	Validate validateCmd `cmd:"" group:"Configuration" help:"Check configuration files, without a server."`
+	Diff     diffCmd     `cmd:"" group:"Configuration" help:"Show what apply would change."`
+	Apply    applyCmd    `cmd:"" group:"Configuration" help:"Put configuration files into force."`
+	Export   exportCmd   `cmd:"" group:"Configuration" help:"Print the configuration in force, as one file."`
+	Backtest backtestCmd `cmd:"" group:"Configuration" help:"Tell when rules would have fired on recorded logs, without a server."`
+
+	Send   sendCmd   `cmd:"" group:"Signals" help:"Send an event: something happened, or is over."`
+	Alerts alertsCmd `cmd:"" group:"Signals" help:"List alerts."`
+	Rules  rulesCmd  `cmd:"" group:"Signals" help:"Show what the rules see."`
+
+	Incidents incidentsCmd `cmd:"" group:"Incidents" help:"List or show incidents."`
+	Ack       ackCmd       `cmd:"" group:"Incidents" help:"Take incidents: nobody else is paged."`
+	Resolve   resolveCmd   `cmd:"" group:"Incidents" help:"Declare incidents over."`
+	Snooze    snoozeCmd    `cmd:"" group:"Incidents" help:"Put incidents aside for a while."`
+	Reassign  reassignCmd  `cmd:"" group:"Incidents" help:"Page others."`
+	Escalate  escalateCmd  `cmd:"" group:"Incidents" help:"Page the next step of the policy now."`
+	Note      noteCmd      `cmd:"" group:"Incidents" help:"Write something into the timeline."`
+
+	OnCall   oncallCmd   `cmd:"" name:"oncall" group:"On call" help:"Show who is on call."`
+	Override overrideCmd `cmd:"" group:"On call" help:"Swap shifts."`
+
+	Runs    runsCmd    `cmd:"" group:"Automation" help:"Show the runbooks of an incident."`
+	Approve approveCmd `cmd:"" group:"Automation" help:"Approve a plan."`
+	Reject  rejectCmd  `cmd:"" group:"Automation" help:"Reject a plan."`
+
+	Token tokenCmd `cmd:"" group:"Access" help:"Make, list and revoke tokens."`
 }
 
 // app is what a command may touch of the world.
@@ -55,6 +81,7 @@ type app struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	code := run(ctx, os.Args[1:], newApp())
 	stop()
 	os.Exit(code)
@@ -74,7 +101,7 @@ func run(ctx context.Context, args []string, a *app) int {
 	parser, err := kong.New(&commands{},
 		kong.Name("muster"),
 		kong.Description("Muster finds trouble, gets the right person out of bed, and proves that the fix worked."),
-		kong.Vars{"version": version},
+		kong.Vars{"version": version, "instant": instantHelp},
 		kong.Writers(a.out, a.err),
 		kong.Exit(func(code int) { ended = code; panic(helped{}) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100, NoExpandSubcommands: true}),

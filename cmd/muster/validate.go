@@ -36,12 +36,12 @@ func (c validateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "%s: no mistakes\n", count(len(files), "file"))
+	_, err = fmt.Fprintf(a.out, "%s: no mistakes\n", plural(len(files), "file"))
 	return err
 }
 
-// count is 1 file, 2 files.
-func count(n int, what string) string {
+// plural is 1 file, 2 files.
+func plural(n int, what string) string {
 	if n != 1 {
 		what += "s"
 	}
