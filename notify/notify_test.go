@@ -94,7 +94,7 @@ func TestEveryKind(t *testing.T) {
 				}
 			}
 			before := r.taken()
-			if _, err := send(hostile()); err != nil || r.taken() != before+1 {
+			if _, err := send(hostile(5000)); err != nil || r.taken() != before+1 {
 				t.Errorf("hostile text: %v", err)
 			}
 		})

@@ -48,13 +48,13 @@ func page() notify.Message {
 	}
 }
 
-// hostile is a message that attacks everything at once.
-func hostile() notify.Message {
+// hostile is a message that attacks everything at once, at any length.
+func hostile(length int) notify.Message {
 	m := page()
 	m.Title = "<!channel> <script>alert(1)</script>\r\nBcc: evil@evil.example\r\n\r\n\u202egnp.exe\u200b <https://evil.example|bank> & \x00\x1b[31m"
-	m.Text = "<!here> <@U0ANA>\r\n.\r\nQUIT\n--boundary\n<img src=x onerror=alert(1)> \u2066hidden\u2069 " + strings.Repeat("&<>", 5000)
+	m.Text = "<!here> <@U0ANA>\r\n.\r\nQUIT\n--boundary\n<img src=x onerror=alert(1)> \u2066hidden\u2069 " + strings.Repeat("&<>", length)
 	m.Facts = []notify.Fact{
-		{Name: "<!everyone>*x*\nX-Evil: 1", Value: "<#C0OPS|general>\x00" + strings.Repeat("<&", 3000)},
+		{Name: "<!everyone>*x*\nX-Evil: 1", Value: "<#C0OPS|general>\x00" + strings.Repeat("<&", length)},
 		{Name: "", Value: ""},
 		{Name: "invalid", Value: "\xff\xfe"},
 	}
@@ -62,7 +62,7 @@ func hostile() notify.Message {
 	m.Organization = "Shop\r\nX-Evil: 1<!channel>"
 	m.Number, m.Severity, m.Status = "4\r\n2", "SEV<!channel>", "trig\ngered"
 	m.URL = "javascript:alert(1)"
-	m.Actions[0].Label = "<!channel>" + strings.Repeat("&", 200)
+	m.Actions[0].Label = "<!channel>" + strings.Repeat("&", length)
 	return m
 }
 
