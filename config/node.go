@@ -14,7 +14,9 @@ type reader struct {
 	file     string
 	problems Errors
 	places   places
+	defined  places // of resources: where each was first
 	lost     int // problems beyond the cap
+	nodes    int // values seen so far
 }
 
 // maxProblems bounds what a hostile file can make us say. No human reads more.

@@ -24,8 +24,9 @@ const (
 	maxFile  = 1 << 20 // bytes
 	maxTotal = 8 << 20 // bytes of all files
 	maxDepth = 20      // levels of YAML
-	maxNodes = 200_000 // values of one file, each alias counted as what it stands for
+	maxNodes = 1e6     // values of all files, each alias counted as what it stands for
 	maxKey   = 256     // bytes
+	maxDocs  = 1000    // YAML documents of one file
 )
 
 // Parse reads files as one configuration: each may hold any part of it, and
@@ -35,7 +36,7 @@ const (
 // then the zero one.
 func Parse(files []File, kinds Kinds) (Doc, error) {
 	d := newDoc()
-	r := &reader{kinds: &kinds, places: d.places}
+	r := &reader{kinds: &kinds, places: d.places, defined: places{}}
 	total := 0
 	for i, f := range files {
 		total += len(f.Body)
@@ -71,7 +72,7 @@ func (r *reader) read(d *Doc, body []byte) {
 		return
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(body))
-	for {
+	for count := 0; ; count++ {
 		var doc yaml.Node
 		err := decoder.Decode(&doc)
 		if errors.Is(err, io.EOF) {
@@ -79,6 +80,10 @@ func (r *reader) read(d *Doc, body []byte) {
 		}
 		if err != nil {
 			r.add(syntaxProblem(r.file, body, err))
+			return
+		}
+		if count == maxDocs {
+			r.add(Problem{File: r.file, Line: doc.Line, Column: doc.Column, Detail: fmt.Sprintf("has more than %d YAML documents", maxDocs)})
 			return
 		}
 		if len(doc.Content) == 1 && r.sound(doc.Content[0]) {
@@ -129,17 +134,12 @@ func (r *reader) organization(d *Doc, n node) {
 }
 
 func (r *reader) section(d *Doc, s section, n node) {
-	// Another file may have the same slug: its place is kept before this one
-	// takes its path.
-	before := map[string]place{}
-	for _, slug := range s.slugs(*d) {
-		before[slug] = r.places[s.name+"."+slug]
-	}
 	o := n.entries()
 	for _, slug := range o.order {
-		if first, ok := before[slug]; ok {
+		path := s.name + "." + slug
+		if first, ok := r.defined[path]; ok {
 			o.keys[slug].problemf("is already defined in %s:%d:%d", first.File, first.Line, first.Column)
-			r.places[s.name+"."+slug] = first
+			r.places[path] = first
 			continue
 		}
 		if !isSlug(slug) {
@@ -149,7 +149,8 @@ func (r *reader) section(d *Doc, s section, n node) {
 		key := o.keys[slug].y
 		s.read(d, slug, o.vals[slug])
 		// What is missing in a resource is told where its name stands.
-		r.places[s.name+"."+slug] = place{r.file, key.Line, key.Column}
+		r.places[path] = place{r.file, key.Line, key.Column}
+		r.defined[path] = r.places[path]
 	}
 }
 
@@ -157,14 +158,13 @@ func (r *reader) section(d *Doc, s section, n node) {
 // what configuration has no use for. It follows aliases, and counts what they
 // stand for each time.
 func (r *reader) sound(y *yaml.Node) bool {
-	budget := maxNodes
 	open := map[*yaml.Node]bool{} // aliases that are being followed
 	var walk func(n *yaml.Node, depth int) string
 	var at *yaml.Node
 	walk = func(n *yaml.Node, depth int) string {
 		at = n
-		if budget--; budget < 0 {
-			return fmt.Sprintf("the file has more than %d values, with its aliases written out", maxNodes)
+		if r.nodes++; r.nodes > maxNodes {
+			return fmt.Sprintf("brings the configuration to more than %d values, with its aliases written out", int(maxNodes))
 		}
 		if depth > maxDepth {
 			return fmt.Sprintf("is nested deeper than %d levels", maxDepth)

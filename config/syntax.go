@@ -36,11 +36,10 @@ func syntaxProblem(file string, body []byte, err error) Problem {
 	}
 	p.Detail = "is not YAML: " + detail
 	lines := bytes.Split(body, []byte("\n"))
-	if p.Line <= len(lines) {
-		line := lines[p.Line-1]
-		if indent := line[:len(line)-len(bytes.TrimLeft(line, " \t"))]; bytes.ContainsRune(indent, '\t') {
-			p.Detail = "is not YAML: a tab indents the line; use spaces"
-		}
+	p.Line = min(max(p.Line, 1), len(lines)) // it may count a line after the last
+	line := lines[p.Line-1]
+	if indent := line[:len(line)-len(bytes.TrimLeft(line, " \t"))]; bytes.ContainsRune(indent, '\t') {
+		p.Detail = "is not YAML: a tab indents the line; use spaces"
 	}
 	return p
 }
