@@ -17,13 +17,13 @@ import (
 type Series struct {
 	Title     string
 	Points    []Point // in any order; a wide gap between two breaks the line
-	Threshold float64 // as a ratio; not above 0: none is drawn
+	Threshold float64 // as a ratio; none is drawn unless it is above 0 and at most 1
 	Shaded    []Span  // when it was above, or fired
 	Marks     []Mark  // what happened when
 }
 
-// Point is a ratio, 0.01 for one percent, at an instant. Ratios that are no
-// number are left out.
+// Point is a ratio, 0.01 for one percent, at an instant. What is not between 0
+// and 1 is left out.
 type Point struct {
 	At    time.Time
 	Ratio float64
@@ -47,7 +47,7 @@ type frame struct {
 
 func (s Series) frame() frame {
 	var f frame
-	high := s.Threshold * 1.25
+	high := min(1, s.Threshold*1.25)
 	see := func(t time.Time) {
 		if f.from.IsZero() || t.Before(f.from) {
 			f.from = t
@@ -57,7 +57,7 @@ func (s Series) frame() frame {
 		}
 	}
 	for _, p := range s.Points {
-		if math.IsNaN(p.Ratio) || math.IsInf(p.Ratio, 0) || p.Ratio < 0 {
+		if !(p.Ratio >= 0 && p.Ratio <= 1) {
 			continue
 		}
 		f.points = append(f.points, p)

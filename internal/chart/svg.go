@@ -41,7 +41,7 @@ func SVG(s Series, w, h int) []byte {
 		d.shade(span)
 	}
 	d.axes()
-	if s.Threshold > 0 {
+	if s.Threshold > 0 && s.Threshold <= 1 {
 		y := d.y(s.Threshold)
 		d.addf(`<line class="threshold" x1="%d" y1="%.1f" x2="%d" y2="%.1f"><title>threshold %s</title></line>`+"\n",
 			left, y, d.w-right, y, shortPercent(s.Threshold))

@@ -40,7 +40,7 @@ func Text(s Series, w, h int) string {
 		fmt.Fprintln(&b, plain(s.Title, max(w, 30)))
 	}
 	threshold := -1
-	if s.Threshold > 0 {
+	if s.Threshold > 0 && s.Threshold <= 1 {
 		threshold = min(h-1, int(s.Threshold/f.top*float64(h)))
 	}
 	for row := h - 1; row >= 0; row-- {
@@ -95,7 +95,7 @@ func (f frame) legend(b *strings.Builder, s Series, margin, width int) {
 	from, to := f.from.UTC().Format(layout), f.to.UTC().Format(layout)+" UTC"
 	space := max(1, width-len(from)-len(to))
 	fmt.Fprintf(b, "%*s  %s%*s%s\n", margin, "", from, space, "", to)
-	if s.Threshold > 0 {
+	if s.Threshold > 0 && s.Threshold <= 1 {
 		fmt.Fprintf(b, "%*s  ╌ threshold %s\n", margin, "", shortPercent(s.Threshold))
 	}
 	for _, m := range s.Marks {
