@@ -33,6 +33,7 @@ var layers = [][]string{
 		"internal/jsonscan",   // JSON: positions, depth, duplicates
 		"internal/pgtest",     // a PostgreSQL for tests
 		"internal/seal",       // secrets at rest
+		"internal/shop",       // the service that the demo watches
 		"internal/testreport", // the runner of the tests
 		"internal/vendortest", // stand-ins of Slack, GitLab …
 		"internal/wire",       // the guarded HTTP client

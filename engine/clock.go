@@ -21,7 +21,7 @@ func (e *Engine) clockLoop(ctx context.Context) error {
 		if err != nil {
 			e.Log.Error("clock", "error", err)
 		}
-		if !e.clock.wait(ctx, next) {
+		if !e.rest(ctx, e.clock, next) {
 			return nil
 		}
 	}
@@ -49,9 +49,13 @@ func (e *Engine) turn(ctx context.Context) (next time.Time, err error) {
 		}
 	}
 	if len(due) == dueBatch {
-		next = at
+		return at, nil
 	}
-	return next, nil
+	expiry, err := e.Store.NextExpiry(ctx)
+	if err == nil && !expiry.IsZero() && (next.IsZero() || expiry.Before(next)) {
+		next = expiry
+	}
+	return next, err
 }
 
 // advance moves one due incident on. What goes wrong with it delays no other:

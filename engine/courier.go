@@ -39,8 +39,12 @@ func (e *Engine) courierLoop(ctx context.Context) error {
 	defer sending.Wait()
 	for {
 		at := now()
-		claimed, err := e.claim(ctx, at)
-		if err != nil {
+		next, err := e.Store.NextDue(ctx)
+		var claimed []store.Outgoing
+		if err == nil && !next.IsZero() && !next.After(at) {
+			claimed, err = e.claim(ctx, at)
+		}
+		if err != nil && ctx.Err() == nil {
 			e.Log.Error("claim the outbox", "error", err)
 		}
 		for _, o := range claimed {
@@ -50,13 +54,10 @@ func (e *Engine) courierLoop(ctx context.Context) error {
 				e.deliver(context.WithoutCancel(ctx), o)
 			})
 		}
-		var next time.Time
-		if len(claimed) > 0 {
-			next = at // there may be more
-		} else if next, err = e.Store.NextDue(ctx); err != nil || !next.After(at) {
+		if len(claimed) == 0 && !next.After(at) {
 			next = time.Time{} // what is due belongs to a busy destination; its end wakes us
 		}
-		if !e.couriers.wake.wait(ctx, next) {
+		if !e.rest(ctx, e.couriers.wake, next) {
 			return nil
 		}
 	}
@@ -151,7 +152,11 @@ func (e *Engine) sent(t *store.Tx, o store.Outgoing, out outcome) error {
 		if err := t.PutMessage(*out.message); err != nil {
 			return err
 		}
-		if o.Kind != rowUpdate { // it may have changed while this was sent
+		inc, err := t.Incident(o.Org, o.Incident)
+		if err != nil {
+			return err
+		}
+		if inc.Shown > out.message.Shown && out.message.Channel != ticketPlace { // it changed while this was sent
 			t.Refresh(o.Incident)
 		}
 	}
@@ -281,8 +286,8 @@ func (e *Engine) sendMessage(ctx context.Context, s *setup, inc incident.Inciden
 			return outcome{}, err
 		}
 		to = outward{Channel: stands.Channel, Connection: stands.Connection, Address: stands.Address}
-		if to.Channel == "email" && inc.Open() {
-			return outcome{}, errMoot // nobody wants a mail for each change; the end of it is worth one
+		if stands.Shown >= inc.Shown || !worthTelling(stands, inc) {
+			return outcome{}, errMoot
 		}
 	}
 	m, err := e.message(ctx, s, inc, kind, o)
@@ -322,10 +327,25 @@ func (e *Engine) transmit(ctx context.Context, s *setup, inc incident.Incident, 
 		return outcome{}, err
 	}
 	out := outcome{at: now(), data: incident.Data{Text: receipt.Detail}}
-	if receipt.Ref != stands.Ref || stands.Channel == "" {
-		out.message = &store.Message{
-			Incident: inc.ID, Destination: destination, Org: inc.Org, Channel: channel, Connection: connection, Address: address, Ref: receipt.Ref,
-		}
+	out.message = &store.Message{
+		Incident: inc.ID, Destination: destination, Org: inc.Org, Channel: channel, Connection: connection, Address: address, Ref: receipt.Ref,
+		Shown: inc.Shown, Status: string(inc.Status),
+	}
+	if m.Kind == notify.Approval && stands.Channel != "" { // a reply in the thread leaves the message as it was
+		out.message.Shown, out.message.Status = stands.Shown, stands.Status
 	}
 	return out, nil
+}
+
+// worthTelling tells whether a change must go to where a message stands. What
+// is edited in place may follow every change; a mail for each would be noise,
+// and a program that gets webhooks wants to know of the status.
+func worthTelling(m store.Message, inc incident.Incident) bool {
+	switch m.Channel {
+	case "email":
+		return !inc.Open()
+	case "webhook":
+		return m.Status != string(inc.Status) && inc.Status != incident.Triggered // a page tells of that
+	}
+	return true
 }

@@ -188,8 +188,8 @@ func (w waker) now() {
 const poll = time.Second
 
 // wait sleeps until the instant next (zero: not known), until woken, or for
-// poll. It tells whether ctx is still going on.
-func (w waker) wait(ctx context.Context, next time.Time) bool {
+// poll. It tells whether it was woken, and whether ctx is still going on.
+func (w waker) wait(ctx context.Context, next time.Time) (woken, going bool) {
 	d := poll
 	if !next.IsZero() {
 		d = max(0, min(d, time.Until(next)))
@@ -198,10 +198,23 @@ func (w waker) wait(ctx context.Context, next time.Time) bool {
 	defer t.Stop()
 	select {
 	case <-w.c:
-		return true
+		return true, true
 	case <-t.C:
-		return true
+		return false, true
 	case <-ctx.Done():
-		return false
+		return false, false
+	}
+}
+
+// rest waits until a loop has something to do: it was woken, next has come, or,
+// where other replicas write to the same database, poll has gone by. It tells
+// whether ctx is still going on.
+func (e *Engine) rest(ctx context.Context, w waker, next time.Time) bool {
+	alone := e.Store.Dialect() == "sqlite"
+	for {
+		woken, going := w.wait(ctx, next)
+		if !going || woken || !alone || (!next.IsZero() && !now().Before(next)) {
+			return going
+		}
 	}
 }

@@ -36,8 +36,12 @@ func (e *Engine) runLoop(ctx context.Context) error {
 	slots := make(chan struct{}, runsAtOne)
 	for {
 		at := now()
-		claimed, err := e.Store.ClaimRuns(ctx, at, at.Add(runLease), runsAtOne-len(slots))
-		if err != nil {
+		next, err := e.Store.NextRun(ctx)
+		var claimed []store.Run
+		if free := runsAtOne - len(slots); err == nil && free > 0 && !next.IsZero() && !next.After(at) {
+			claimed, err = e.Store.ClaimRuns(ctx, at, at.Add(runLease), free)
+		}
+		if err != nil && ctx.Err() == nil {
 			e.Log.Error("claim runs", "error", err)
 		}
 		for _, row := range claimed {
@@ -49,11 +53,10 @@ func (e *Engine) runLoop(ctx context.Context) error {
 				}
 			})
 		}
-		next, err := e.Store.NextRun(ctx)
-		if err != nil || !next.After(at) {
-			next = time.Time{}
+		if len(claimed) == 0 && !next.After(at) {
+			next = time.Time{} // no hand is free; the end of a move wakes us
 		}
-		if !e.runs.wake.wait(ctx, next) {
+		if !e.rest(ctx, e.runs.wake, next) {
 			return nil
 		}
 	}

@@ -69,7 +69,7 @@ func (e *Engine) Organization(slug string) (id string, err error) {
 // configLoop loads the configuration anew when it changed, here or on another
 // replica.
 func (e *Engine) configLoop(ctx context.Context) error {
-	for e.reload.wait(ctx, time.Time{}) {
+	for e.rest(ctx, e.reload, time.Time{}) {
 		if err := e.load(ctx); err != nil && ctx.Err() == nil {
 			e.Log.Error("load the configuration; the one before stays in force", "error", err)
 		}

@@ -58,6 +58,7 @@ type Incident struct {
 	Alerts       int       `json:"alerts"`         // alerts there ever were
 	Hold         string    `json:"hold,omitempty"` // the run whose verdict is awaited; until then the incident does not resolve by itself
 	Seq          int64     `json:"seq"`            // of the last timeline entry
+	Shown        int64     `json:"shown"`          // of the last entry that changed what messages show
 	Version      int64     `json:"version"`        // for compare-and-set; the store counts it
 }
 

@@ -37,6 +37,16 @@ var Kinds = []Kind{
 	Noted, RunPlanned, RunApproved, RunRejected, RunStep, RunVerdict, AlertResolved, ResolvedEntry, TicketCreated, TicketCommented, Postmortem,
 }
 
+// Shows tells whether an entry of this kind changes what the incident's
+// messages show, so that they must be edited.
+func (k Kind) Shows() bool {
+	switch k {
+	case Noted, Notified, NotifyFailed, TicketCommented, Postmortem:
+		return false
+	}
+	return true
+}
+
 // Schema is the version of Data that new entries are written with; Upcast
 // brings older ones up to it.
 const Schema = 1
@@ -104,6 +114,9 @@ type Data struct {
 func (i Incident) Apply(e Entry) Incident {
 	d := e.Data
 	i.Seq = e.Seq
+	if e.Kind.Shows() {
+		i.Shown = e.Seq
+	}
 	switch e.Kind {
 	case Opened:
 		i.Status, i.OpenedAt = Triggered, e.At

@@ -237,3 +237,10 @@ func (s *Store) ExpiredAlerts(ctx context.Context, now time.Time, limit int) ([]
 	}
 	return keys, rows.Err()
 }
+
+// NextExpiry returns when the next alert expires, or the zero instant.
+func (s *Store) NextExpiry(ctx context.Context) (time.Time, error) {
+	var until sql.NullInt64
+	err := s.read.QueryRowContext(ctx, `SELECT min(until) FROM alerts WHERE until IS NOT NULL AND status = 'firing'`).Scan(&until)
+	return instant(until), wrap("next expiry", err)
+}

@@ -181,23 +181,25 @@ func (s *Store) Outgoing(ctx context.Context, org, incidentID string) ([]Outgoin
 type Message struct {
 	Incident, Destination, Org, Channel, Connection, Address string
 
-	Ref string // what the channel needs to edit or thread
+	Ref    string // what the channel needs to edit or thread
+	Shown  int64  // incident.Incident.Shown as it was when the message was last sent or edited
+	Status string // the incident's then
 }
 
 // PutMessage keeps where an incident's message stands.
 func (t *Tx) PutMessage(m Message) error {
 	_, err := t.exec("keep a message's place", `
-		INSERT INTO messages (incident, destination, org, channel, connection, address, ref) VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (incident, destination) DO UPDATE SET ref = excluded.ref`,
-		m.Incident, m.Destination, m.Org, m.Channel, m.Connection, m.Address, m.Ref)
+		INSERT INTO messages (incident, destination, org, channel, connection, address, ref, shown, status) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		ON CONFLICT (incident, destination) DO UPDATE SET ref = excluded.ref, shown = excluded.shown, status = excluded.status`,
+		m.Incident, m.Destination, m.Org, m.Channel, m.Connection, m.Address, m.Ref, m.Shown, m.Status)
 	return err
 }
 
 // Message returns where an incident's message stands at a destination, or ErrNotFound.
 func (s *Store) Message(ctx context.Context, org, incidentID, destination string) (Message, error) {
 	m := Message{Incident: incidentID, Destination: destination, Org: org}
-	err := s.read.QueryRowContext(ctx, `SELECT channel, connection, address, ref FROM messages WHERE org = $1 AND incident = $2 AND destination = $3`, org, incidentID, destination).
-		Scan(&m.Channel, &m.Connection, &m.Address, &m.Ref)
+	err := s.read.QueryRowContext(ctx, `SELECT channel, connection, address, ref, shown, status FROM messages WHERE org = $1 AND incident = $2 AND destination = $3`, org, incidentID, destination).
+		Scan(&m.Channel, &m.Connection, &m.Address, &m.Ref, &m.Shown, &m.Status)
 	return m, notFound("message", err)
 }
 

@@ -36,9 +36,9 @@ func scanRun(row interface{ Scan(...any) error }) (Run, error) {
 // repeated event starts nothing twice. It reports whether it is new.
 func (t *Tx) AddRun(r Run) (bool, error) {
 	res, err := t.exec("add a run", `
-		INSERT INTO runs (id, org, incident, runbook, target, state, due, lease_until, attempt, created_at, started_at, version, body)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, 1, $10) ON CONFLICT (incident, runbook) DO NOTHING`,
-		r.ID, r.Org, r.Incident, r.Runbook, r.Target, r.State, micros(r.Due), r.CreatedAt.UnixMicro(), micros(r.StartedAt), string(r.Body))
+		INSERT INTO runs (id, org, incident, runbook, target, state, due, lease_until, attempt, created_at, started_at, ended_at, version, body)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, 0, $8, $9, $10, 1, $11) ON CONFLICT (incident, runbook) DO NOTHING`,
+		r.ID, r.Org, r.Incident, r.Runbook, r.Target, r.State, micros(r.Due), r.CreatedAt.UnixMicro(), micros(r.StartedAt), micros(r.EndedAt), string(r.Body))
 	if err != nil {
 		return false, err
 	}

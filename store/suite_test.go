@@ -83,6 +83,7 @@ var suite = []struct {
 	{"configuration: revisions", testRevisions},
 	{"configuration: overrides, tokens, answers, complaints", testSmallRows},
 	{"runs: claim, save, hold", testRuns},
+	{"runs: those before", testPastRuns},
 	{"prune: each kind", testPrune},
 	{"prune: not what is needed", testPruneKeeps},
 	{"migrations: up, down, up", testMigrations},

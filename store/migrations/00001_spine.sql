@@ -146,6 +146,8 @@ CREATE TABLE messages (
     connection  TEXT NOT NULL,
     address     TEXT NOT NULL,
     ref         TEXT NOT NULL,
+    shown       BIGINT NOT NULL,
+    status      TEXT NOT NULL,
     PRIMARY KEY (incident, destination)
 );
 
