@@ -1,0 +1,78 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"reflect"
+	"regexp"
+
+	"github.com/musterhq/muster/engine"
+)
+
+// A LogAnswer tells a log shipper what became of its lines. It is sent when
+// their counts are on disk.
+type LogAnswer struct {
+	Lines    int64                `json:"lines" doc:"How many lines there were."`
+	Unparsed int64                `json:"unparsed" doc:"How many of them could not be parsed, and count nowhere."`
+	Errors   []engine.LineProblem `json:"errors" nullable:"false" doc:"The first of those."`
+}
+
+// fineSource is how a log source may be called: as a slug.
+var fineSource = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+
+func (s *server) logRoutes() {
+	about := []edit{
+		tag("intakes"), s.takes("application/x-ndjson", nil), s.takes("text/plain", nil), s.gives(http.StatusAccepted, "application/json", reflect.TypeFor[LogAnswer]()),
+		s.problems(http.StatusBadRequest, http.StatusUnauthorized, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusServiceUnavailable),
+		param("path", "source", "The log source that rules name."),
+		describeAs("Lines of NDJSON or of an access log, whole lines only. 202 means that their counts, and all that follows from them, are on disk. At most %d MiB after gzip or deflate.", maxLogs>>20),
+	}
+	s.plain(integration, http.MethodPost, "/intake/logs/{source}", "intake-logs", "Count log lines", s.logs, about...)
+	s.plain(integration, http.MethodPost, "/intake/logs/{source}/{key}", "intake-logs-key", "Count log lines, the key in the path", s.logs,
+		append(about, param("path", "key", "The key of the integration."))...)
+}
+
+func (s *server) logs(w http.ResponseWriter, r *http.Request) {
+	from, err := s.sender(r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	source := r.PathValue("source")
+	if !fineSource.MatchString(source) {
+		detail := "want lower-case letters, digits, - and _, at most 64"
+		s.refuse(w, r, from, nil, newProblem(http.StatusBadRequest, "source: %s", detail).at(Fault{Parameter: "source", Detail: detail}))
+		return
+	}
+	free, err := s.logBodies.take(r.Context(), from.Org)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	defer free()
+	body, err := readBody(w, r, maxLogs)
+	if err != nil {
+		s.refuse(w, r, from, nil, err)
+		return
+	}
+	result, err := s.engine.Logs(r.Context(), from.Org, source, body)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if result.Unparsed > 0 {
+		s.complainOfLines(r, from, source, result, body)
+	}
+	if result.Errors == nil {
+		result.Errors = []engine.LineProblem{}
+	}
+	writeJSON(w, http.StatusAccepted, LogAnswer(result))
+}
+
+func (s *server) complainOfLines(r *http.Request, from engine.Sender, source string, result engine.LogResult, body []byte) {
+	detail := fmt.Sprintf("log source %s: %d of %d lines could not be parsed", source, result.Unparsed, result.Lines)
+	if len(result.Errors) > 0 {
+		detail += fmt.Sprintf("; line %d: %s", result.Errors[0].Line, result.Errors[0].Detail)
+	}
+	s.complain(r.Context(), from.Org, from.Integration, warning, detail, body)
+}
