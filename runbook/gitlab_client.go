@@ -23,6 +23,9 @@ var GitLabConnection = config.Kind{
 	},
 }
 
+// Connections are the kinds of connection that steps need.
+var Connections = []config.Kind{GitLabConnection}
+
 // How many deployments the choice looks back, and in pages of what size.
 const (
 	historyPages = 2
