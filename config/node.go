@@ -15,8 +15,8 @@ type reader struct {
 	problems Errors
 	places   places
 	defined  places // of resources: where each was first
-	lost     int // problems beyond the cap
-	nodes    int // values seen so far
+	lost     int    // problems beyond the cap
+	nodes    int    // values seen so far
 }
 
 // maxProblems bounds what a hostile file can make us say. No human reads more.

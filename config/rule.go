@@ -211,7 +211,7 @@ func (d Doc) DetectRule(slug string) (detect.Rule, error) {
 	r, ok := d.Rules[slug]
 	path := "rules." + slug
 	if !ok {
-		return detect.Rule{}, d.places.at(path, "there is no such rule", suggest(slug, sortedKeys(d.Rules)))
+		return detect.Rule{}, Problem{Path: path, Detail: "there is no such rule", Suggestion: suggest(slug, sortedKeys(d.Rules))}
 	}
 	out := detect.Rule{
 		Slug: slug, Window: r.Window, MinTotal: r.MinTotal, By: r.By,

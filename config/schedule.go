@@ -267,7 +267,7 @@ func (d Doc) Schedule(slug string) (oncall.Schedule, error) {
 	s, ok := d.Schedules[slug]
 	path := "schedules." + slug
 	if !ok {
-		return oncall.Schedule{}, d.places.at(path, "there is no such schedule", suggest(slug, sortedKeys(d.Schedules)))
+		return oncall.Schedule{}, Problem{Path: path, Detail: "there is no such schedule", Suggestion: suggest(slug, sortedKeys(d.Schedules))}
 	}
 	zone, err := loadZone(s.Timezone)
 	if err != nil {
