@@ -241,3 +241,14 @@ func TestLabelsKeptAreAlwaysTheSame(t *testing.T) {
 		}
 	}
 }
+
+// TestHintsAreBounded: to look for a hint takes long, so one body gets few.
+func TestHintsAreBounded(t *testing.T) {
+	events, err := event.Read("muster", nil, []byte(`[`+strings.Repeat(`{"title":"t","key":"k","tittle":1,"kee":2},`, 100)+`{"title":"t"}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(golden(events, nil)), "did you mean"); n != 32 {
+		t.Errorf("%d hints, want 32", n)
+	}
+}

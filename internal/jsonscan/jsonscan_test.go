@@ -184,6 +184,14 @@ func TestFindAndAt(t *testing.T) {
 			t.Errorf("%s: At its offset is %s", tt.pointer, got.Pointer())
 		}
 	}
+	for offset, want := range map[int]string{
+		0: "", 1: "/a", 4: "/a", 6: "/a", 7: "/a/0", 8: "/a/0", 9: "/a", 22: "/a/1/b~1c", 23: "/a/1", 24: "/a", 25: "",
+		28: "/a~0", len(text) - 1: "", len(text) + 9: "",
+	} {
+		if got := doc.At(offset).Pointer(); got != want {
+			t.Errorf("offset %d (%q…) leads to %q, want %q", offset, text[min(offset, len(text)-1)], got, want)
+		}
+	}
 	for _, nowhere := range []string{"/b", "/a/2", "/a/01", "/a/-", "/a/0/0", "/x/y"} {
 		if v := doc.Find(nowhere); v.Kind() != jsonscan.None {
 			t.Errorf("%s leads to %s", nowhere, v.Raw())
