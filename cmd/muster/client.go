@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,7 +20,7 @@ import (
 type clientFlags struct {
 	Server       string `env:"MUSTER_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Address of the server."`
 	Organization string `short:"o" env:"MUSTER_ORGANIZATION" placeholder:"SLUG" help:"The organization, where the token is good for several."`
-	TokenFile    string `env:"MUSTER_TOKEN_FILE" placeholder:"FILE" help:"File that holds the token. MUSTER_TOKEN is used in its place."`
+	TokenFile    string `env:"MUSTER_TOKEN_FILE" placeholder:"FILE" help:"File that holds the token; MUSTER_TOKEN goes before it."`
 }
 
 // answerWithin is how long a request may take.
@@ -76,22 +77,19 @@ type problem struct {
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
 	Errors []struct {
-		File    string `json:"file"`
-		Line    int    `json:"line"`
-		Column  int    `json:"column"`
-		Pointer string `json:"pointer"`
-		Detail  string `json:"detail"`
+		File      string `json:"file"`
+		Line      int    `json:"line"`
+		Column    int    `json:"column"`
+		Pointer   string `json:"pointer"`
+		Parameter string `json:"parameter"`
+		Detail    string `json:"detail"`
 	} `json:"errors"`
 }
 
 // Error is one line, and one more for each error with a position.
 func (p problem) Error() string {
 	var b strings.Builder
-	text := p.Detail
-	if text == "" {
-		text = p.Title
-	}
-	fmt.Fprintf(&b, "the server refused: %s (%d)", text, p.Status)
+	fmt.Fprintf(&b, "the server refused: %s (%d)", cmp.Or(p.Detail, p.Title), p.Status)
 	for _, e := range p.Errors {
 		b.WriteString("\n  ")
 		if e.File != "" {
@@ -106,8 +104,8 @@ func (p problem) Error() string {
 		if e.File != "" || e.Line > 0 {
 			b.WriteByte(' ')
 		}
-		if e.Pointer != "" {
-			b.WriteString(e.Pointer + ": ")
+		if at := cmp.Or(e.Pointer, e.Parameter); at != "" {
+			b.WriteString(at + ": ")
 		}
 		b.WriteString(e.Detail)
 	}
