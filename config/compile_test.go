@@ -162,3 +162,12 @@ services:
 		t.Errorf("one of two is taken: %s", connection)
 	}
 }
+
+// TestTicketInManyWords: both ways to write a ticket say the same.
+func TestTicketInManyWords(t *testing.T) {
+	short := parse(t, "services: {a: {policy: p, ticket: {jira: cloud, project: OPS, on: resolved}}}")
+	long := parse(t, "services: {a: {policy: p, ticket: {kind: jira, connection: cloud, project: OPS, on: resolved}}}")
+	if diff := same(short, long); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,6 +1,10 @@
 package config
 
-import "go.yaml.in/yaml/v3"
+import (
+	"fmt"
+
+	"go.yaml.in/yaml/v3"
+)
 
 // A Service is what breaks.
 type Service struct {
@@ -73,17 +77,34 @@ func readEnvironments(n node) map[string]map[string]Environment {
 	return out
 }
 
+// readTicket reads {jira: jira-cloud, project: OPS}, or the same in more words,
+// {kind: jira, connection: jira-cloud, project: OPS}.
 func readTicket(n node) Ticket {
 	o := n.entries()
-	key, kind, ok := o.kindKey("kind of tracker", func(k *Kinds) []Kind { return k.Trackers }, "on")
-	if !ok {
-		return Ticket{}
-	}
-	t := Ticket{Kind: key, Connection: o.slug(key), On: "opened"}
+	t := Ticket{On: "opened"}
 	if on, ok := o.get("on"); ok {
 		t.On = on.oneOf("opened", "resolved")
 	}
-	t.Settings, t.Secrets = o.settings(kind, key, "on")
+	taken := []string{"on", "kind", "connection"}
+	var kind Kind
+	if k, ok := o.get("kind"); ok && n.r.kinds != nil {
+		name, _ := k.scalar()
+		if kind, ok = find(n.r.kinds.Trackers, name); !ok {
+			k.problem(fmt.Sprintf("there is no kind of tracker %s", shown(name)), n.r.suggest(name, names(n.r.kinds.Trackers)))
+			return Ticket{}
+		}
+		if c, ok := o.need("connection"); ok {
+			t.Connection = c.slug()
+		}
+	} else {
+		key, found, ok := o.kindKey("kind of tracker", func(k *Kinds) []Kind { return k.Trackers }, "on")
+		if !ok {
+			return Ticket{}
+		}
+		kind, t.Connection, taken = found, o.slug(key), []string{"on", key}
+	}
+	t.Kind = kind.Name
+	t.Settings, t.Secrets = o.settings(kind, taken...)
 	return t
 }
 
