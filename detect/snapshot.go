@@ -75,7 +75,7 @@ func Restore(r Rule, s Snapshot, buckets []Bucket) *Tracker {
 		}
 	}
 	for _, b := range buckets {
-		if b.Second <= first {
+		if b.Second <= first || b.Total <= 0 {
 			continue
 		}
 		s := t.series[b.Series]
@@ -86,8 +86,7 @@ func Restore(r Rule, s Snapshot, buckets []Bucket) *Tracker {
 	}
 	for _, s := range t.series {
 		for i := range s.window.cells {
-			c := &s.window.cells[i]
-			c.savedBad, c.savedTotal = c.bad, c.total
+			s.window.cells[i].dirty, s.window.cells[i].stored = false, true
 		}
 	}
 	return t

@@ -57,14 +57,14 @@ type Tracker struct {
 	now       time.Time   // of the last Advance
 
 	late, future, overflowed int64
-	unsaved                  map[place]cell // counts that Dirty has to tell of cells no longer kept
+	unsaved                  map[place]cell // what Dirty has to tell of cells no longer kept
 }
 
 type series struct {
 	name   string
 	window window
 	judge  judge
-	dirty  int64 // no second before it has counts that Dirty has not handed out
+	dirty  int64 // no second before it is dirty
 }
 
 type place struct {
@@ -88,7 +88,8 @@ func NewTracker(r Rule) *Tracker {
 // Observe counts a record by its own time. Any record shows that its source
 // is alive; only one that the rule's Where is true of is counted. One not
 // later than the watermark is late: it counts in windows still to be judged
-// and in Dirty, and changes no judgement made.
+// and in Dirty, and changes no judgement made. One older than the whole window
+// is late, and nothing else.
 func (t *Tracker) Observe(rec *Record) {
 	if rec.Time.After(t.head) {
 		t.tick(rec.Time)
@@ -96,17 +97,20 @@ func (t *Tracker) Observe(rec *Record) {
 	if !t.rule.Where.Match(rec) {
 		return
 	}
-	s := t.of(rec)
 	sec := second(rec.Time)
+	if sec <= t.watermark {
+		t.late++
+		if sec <= t.watermark-t.limits.window {
+			return
+		}
+	}
+	s := t.of(rec)
 	bad := int64(0)
 	if t.rule.Bad.Match(rec) {
 		bad = 1
 	}
 	s.window.add(sec, bad, 1)
 	s.dirty = min(s.dirty, sec)
-	if sec <= t.watermark {
-		t.late++
-	}
 }
 
 // of returns the series of a record.
@@ -184,10 +188,10 @@ func (t *Tracker) judge(to int64) []Change {
 	for name, s := range t.series {
 		sweep(&s.window, &s.judge, &t.limits, to, func(v verdict) { out = append(out, change(name, v)) })
 		if s.window.lo == len(s.window.cells) && s.judge.state != Firing {
-			t.keepUnsaved(s, s.window.cells, false)
+			t.keepUnsaved(s, s.window.cells)
 			t.close(s)
 		} else if s.window.lo > 64 && s.window.lo > len(s.window.cells)/2 {
-			t.keepUnsaved(s, s.window.cells[:s.window.lo], false)
+			t.keepUnsaved(s, s.window.cells[:s.window.lo])
 			s.window.forget()
 		}
 	}
@@ -265,49 +269,43 @@ func (t *Tracker) dropFuture(now time.Time) {
 		keep := len(w.cells)
 		for keep > w.hi && w.cells[keep-1].second > limit {
 			keep--
-			t.future += w.cells[keep].total
+			c := w.cells[keep]
+			t.future += c.total
+			if c.stored {
+				t.unsaved[place{s.name, c.second}] = cell{}
+			}
 		}
-		t.keepUnsaved(s, w.cells[keep:], true)
 		w.cells = slices.Delete(w.cells, keep, len(w.cells))
 		if keep == w.lo && s.judge.state != Firing {
-			t.keepUnsaved(s, w.cells, false)
+			t.keepUnsaved(s, w.cells)
 			t.close(s)
 		}
 	}
 }
 
-// keepUnsaved remembers for Dirty what it has not handed out of cells about to
-// go; of counts that are taken back, what it has.
-func (t *Tracker) keepUnsaved(s *series, cells []cell, takeBack bool) {
+// keepUnsaved remembers for Dirty the cells about to go that it has not handed out.
+func (t *Tracker) keepUnsaved(s *series, cells []cell) {
 	for _, c := range cells {
-		bad, total := c.bad-c.savedBad, c.total-c.savedTotal
-		if takeBack {
-			bad, total = -c.savedBad, -c.savedTotal
+		if c.dirty {
+			t.unsaved[place{s.name, c.second}] = c
 		}
-		if total == 0 {
-			continue
-		}
-		p := place{s.name, c.second}
-		u := t.unsaved[p]
-		u.bad += bad
-		u.total += total
-		t.unsaved[p] = u
 	}
 }
 
-// Dirty returns what was counted since the last call, in order of series and
-// second. These are increments, to be added to what is stored: the same second
-// comes again when more of it is read. (They are negative in one case: a
-// bucket so far in the future that Advance took it back.) Call it regularly;
+// Dirty returns the buckets in which something was counted since the last
+// call, in order of series and second. They hold all that the second counted
+// so far, and replace what is stored of it. (One without records takes back a
+// bucket so far in the future that Advance let go of it.) Call it regularly;
 // the tracker keeps what it has not handed out.
 func (t *Tracker) Dirty() []Bucket {
 	var out []Bucket
 	for name, s := range t.series {
 		for i := len(s.window.cells) - 1; i >= 0 && s.window.cells[i].second >= s.dirty; i-- {
 			c := &s.window.cells[i]
-			if total := c.total - c.savedTotal; total != 0 {
-				out = append(out, Bucket{name, c.second, c.bad - c.savedBad, total})
-				c.savedBad, c.savedTotal = c.bad, c.total
+			if c.dirty {
+				out = append(out, Bucket{name, c.second, c.bad, c.total})
+				c.dirty, c.stored = false, true
+				delete(t.unsaved, place{name, c.second})
 			}
 		}
 		s.dirty = forever

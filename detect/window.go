@@ -5,12 +5,12 @@ import (
 	"slices"
 )
 
-// A cell is what one series counted in one second. saved is the part of it
-// that Dirty has handed out.
+// A cell is what one series counted in one second.
 type cell struct {
-	second               int64
-	bad, total           int64
-	savedBad, savedTotal int64
+	second     int64
+	bad, total int64
+	dirty      bool // counted since Dirty last handed it out
+	stored     bool // Dirty has handed it out
 }
 
 // never is earlier and later than any second of a log.
@@ -58,6 +58,7 @@ func (w *window) add(second, bad, total int64) {
 	c := &w.cells[i-1]
 	c.bad += bad
 	c.total += total
+	c.dirty = true
 	if second <= w.at {
 		w.touched = true
 		if second > w.at-w.width {
