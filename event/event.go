@@ -35,7 +35,9 @@ const (
 
 // An Event is one message in. Those that Read returns fulfil its promises:
 // valid UTF-8 without control characters (Description keeps line feeds and
-// tabs), every size within the limits of this package.
+// tabs), every size within the limits of this package. An acknowledge or resolve
+// that brings no title has Key as its Title, and one that brings no severity is
+// SeverityInfo: neither says anything about the alert that is open.
 type Event struct {
 	ID          string            `json:"id,omitempty"`    // given at acceptance by the engine; never read from a body
 	Action      Action            `json:"action"`          // never empty

@@ -286,7 +286,7 @@ func TestHostileBodies(t *testing.T) {
 			if strings.Contains(told, secretKey) {
 				t.Error("the routing key is told")
 			}
-			if took > 2*time.Second { // the longest takes a tenth of that on a slow machine
+			if took > 10*time.Second { // it takes 50 ms at most on a quiet machine; a quadratic way takes minutes
 				t.Errorf("took %v", took)
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/musterhq/muster/event"
 )
 
@@ -250,5 +251,36 @@ func TestHintsAreBounded(t *testing.T) {
 	}
 	if n := strings.Count(string(golden(events, nil)), "did you mean"); n != 32 {
 		t.Errorf("%d hints, want 32", n)
+	}
+}
+
+// TestWarningsGoWithTheirEvent: what the scanner finds odd is told by the event
+// that holds it, and by the first one if none does.
+func TestWarningsGoWithTheirEvent(t *testing.T) {
+	events, err := event.Read("muster", nil, []byte("{\"\xff\":1,\"events\":[{\"title\":\"a\",\"key\":\"a\"},{\"title\":\"b\",\"key\":\"b\",\"labels\":{\"x\":\"1\",\"x\":\"2\"}},{\"title\":\"c\xff\",\"key\":\"c\"}]}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range events {
+		for _, w := range e.Warnings {
+			got = append(got, e.Key+" "+w.Pointer)
+		}
+	}
+	want := []string{"a /\uFFFD", "a /\uFFFD", "b /events/1/labels/x", "c /events/2/title"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestErrorsAreBounded(t *testing.T) {
+	for _, body := range []string{
+		`[` + strings.Repeat(`{"action":"x"},`, 4_000) + `7]`,
+		`[` + strings.Repeat(`7,`, 4_000) + `7]`,
+	} {
+		_, err := event.Read("muster", nil, []byte(body))
+		if list, ok := err.(event.Errors); !ok || len(list) != 16 {
+			t.Errorf("%.20s: %d errors, want 16", body, len(list))
+		}
 	}
 }

@@ -80,8 +80,8 @@ func TestPagerDutyRetry(t *testing.T) {
 	a := `{"routing_key":"r","event_action":"trigger","payload":{"summary":"s","source":"h","severity":"info"}}`
 	b := `{"routing_key":"r","event_action":"trigger","payload":{"summary":"s","source":"g","severity":"info"}}`
 	c := `{"routing_key":"q","event_action":"trigger","payload":{"summary":"s","source":"h","severity":"info"}}`
-	if key(a) != key(a) || key(a) == key(b) {
-		t.Errorf("keys %s, %s, %s", key(a), key(a), key(b))
+	if first, again := key(a), key(a); first != again || first == key(b) {
+		t.Errorf("keys %s, %s, %s", first, again, key(b))
 	}
 	if key(a) != key(c) {
 		t.Error("the secret routing key is in the dedup key")

@@ -395,8 +395,8 @@ func TestHostileTextsAreCheap(t *testing.T) {
 			if err != nil && len(err.Error()) > 4096 {
 				t.Errorf("an error of %d bytes", len(err.Error()))
 			}
-			// Far above what it takes, far below what a quadratic way would.
-			if took := time.Since(begin); took > 3*time.Second {
+			// It takes 60 ms at most on a quiet machine; a quadratic way takes minutes.
+			if took := time.Since(begin); took > 10*time.Second {
 				t.Errorf("took %v", took)
 			} else {
 				t.Log(took)
