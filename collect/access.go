@@ -2,7 +2,6 @@ package collect
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 
 	"github.com/musterhq/muster/detect"
@@ -52,17 +51,13 @@ type accessField struct {
 	otherwise []byte
 }
 
-func newAccess(f Format, fields []string) (*access, error) {
+func newAccess(f Format, fields []string) *access {
 	p := &access{}
 	names := accessParts()
 	for _, name := range fields {
-		field := accessField{name, slices.Index(names, source(f, name)), defaultOf(f, name)}
-		if field.part < 0 && field.otherwise == nil {
-			return nil, fmt.Errorf("field %q: an access log has time, %s", source(f, name), quoteList(names))
-		}
-		p.want = append(p.want, field)
+		p.want = append(p.want, accessField{name, slices.Index(names, source(f, name)), defaultOf(f, name)})
 	}
-	return p, nil
+	return p
 }
 
 func (p *access) parse(line []byte, rec *detect.Record) error {

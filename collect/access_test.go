@@ -136,8 +136,15 @@ func TestAccessFields(t *testing.T) {
 	if d := cmp.Diff(`2026-11-22T13:17:21Z client="192.0.2.1" service="shop" status="200" user="nobody"`, show(&rec)); d != "" {
 		t.Error(d)
 	}
-	if _, err := collect.NewParser(collect.Format{Kind: collect.Access}, []string{"stauts"}); err == nil || !strings.Contains(err.Error(), `"stauts"`) {
+	if err := f.Has([]string{"client", "service", "user", "status", "time"}); err != nil {
+		t.Error(err)
+	}
+	if err := f.Has([]string{"status", "stauts"}); err == nil || !strings.Contains(err.Error(), `"stauts"`) {
 		t.Errorf("misspelt field: %v", err)
+	}
+	p = parser(t, f, "stauts", "bytes")
+	if err := p.Parse([]byte(`192.0.2.1 - - [22/Nov/2026:13:17:21 +0000] "GET / HTTP/1.1" 200 1`), &rec); err != nil || len(rec.Fields) != 1 {
+		t.Errorf("a field that is not there stops the parser: %v, %v", show(&rec), err)
 	}
 }
 

@@ -55,9 +55,26 @@ type lineParser interface {
 	parse(line []byte, rec *detect.Record) error
 }
 
+// Has reports the first of the named fields that no line of the format can
+// have and that has no default, most likely a slip of the pen. Any may stand in
+// NDJSON.
+func (f Format) Has(fields []string) error {
+	if f.Kind != Access {
+		return nil
+	}
+	for _, name := range fields {
+		_, otherwise := f.Defaults[name]
+		if name != "time" && !otherwise && !slices.Contains(accessParts(), source(f, name)) {
+			return fmt.Errorf("field %q: an access log has time, %s", source(f, name), strings.Join(accessParts(), ", "))
+		}
+	}
+	return nil
+}
+
 // NewParser returns a parser that extracts the named fields, and always the
 // time. The kind must be Access or NDJSON; Recognize finds it out. A field
-// that an access log cannot have, and that has no default, is an error.
+// that the format does not have is absent from every record: one rule that asks
+// for it must not stop the others. Has tells of it.
 func NewParser(f Format, fields []string) (*Parser, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
@@ -67,11 +84,7 @@ func NewParser(f Format, fields []string) (*Parser, error) {
 	fields = slices.DeleteFunc(slices.Compact(fields), func(s string) bool { return s == "time" })
 	switch f.Kind {
 	case Access:
-		p, err := newAccess(f, fields)
-		if err != nil {
-			return nil, err
-		}
-		return &Parser{p}, nil
+		return &Parser{newAccess(f, fields)}, nil
 	case NDJSON:
 		return &Parser{newNDJSON(f, fields)}, nil
 	default:
@@ -116,5 +129,3 @@ func source(f Format, name string) string {
 	}
 	return name
 }
-
-func quoteList(names []string) string { return strings.Join(names, ", ") }

@@ -145,7 +145,7 @@ func (p *ndjson) time(rec *detect.Record) error {
 	for i := range names {
 		names[i] = p.slots[i].name
 	}
-	return &LineError{0, "no time in " + quoteList(names)}
+	return &LineError{0, "no time in " + strings.Join(names, ", ")}
 }
 
 // scanner walks one line.

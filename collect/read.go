@@ -20,7 +20,7 @@ const block = MaxLine
 // processor. For each worker it calls visitor once, before it reads, and the
 // worker calls what that returned with each of its records, which is valid
 // until the call returns: what the workers count must add up whatever their
-// order. The format's kind may be Auto. On an error of the reader, or when ctx
+// order. The format's kind may be Auto; a field that it cannot have is an error. On an error of the reader, or when ctx
 // ends, what was read before has been visited.
 func Read(ctx context.Context, r io.Reader, f Format, fields []string, visitor func() func(*detect.Record)) (Stats, error) {
 	s := splitter{ctx: ctx, r: r}
@@ -30,6 +30,9 @@ func Read(ctx context.Context, r io.Reader, f Format, fields []string, visitor f
 		if s.err != nil && s.err != io.EOF {
 			err = s.err
 		}
+		return Stats{}, err
+	}
+	if err := f.Has(fields); err != nil {
 		return Stats{}, err
 	}
 	workers := make([]*worker, runtime.GOMAXPROCS(0))
