@@ -11,7 +11,7 @@ import (
 type alertsIn struct {
 	Status   incident.AlertStatus `query:"status" enum:"firing,resolved,closed" doc:"Only those of this status."`
 	Incident string               `query:"incident" doc:"Only those of this incident, by id." maxLength:"64"`
-	page
+	Page
 }
 
 type alertsOut struct {
@@ -33,10 +33,10 @@ func (s *server) alerts(ctx context.Context, in *alertsIn) (*alertsOut, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.alertPage(ctx, org, store.AlertFilter{Status: in.Status, Incident: in.Incident}, in.page)
+	return s.alertPage(ctx, org, store.AlertFilter{Status: in.Status, Incident: in.Incident}, in.Page)
 }
 
-func (s *server) alertPage(ctx context.Context, org string, f store.AlertFilter, p page) (*alertsOut, error) {
+func (s *server) alertPage(ctx context.Context, org string, f store.AlertFilter, p Page) (*alertsOut, error) {
 	var err error
 	if f.After, err = p.after("alerts"); err != nil {
 		return nil, err

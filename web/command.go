@@ -8,9 +8,9 @@ import (
 	"github.com/musterhq/muster/engine"
 )
 
-// commanded is what every command on an incident has besides its body.
-type commanded struct {
-	byIncident
+// Commanded is what every command on an incident has besides its body.
+type Commanded struct {
+	ByIncident
 	IfMatch string `header:"If-Match" doc:"The incident's ETag: the command is refused (412) if something happened since."`
 }
 
@@ -20,7 +20,7 @@ type Reason struct {
 }
 
 type plainCommandIn struct {
-	commanded
+	Commanded
 	Body *Reason
 }
 
@@ -32,7 +32,7 @@ type Snooze struct {
 }
 
 type snoozeIn struct {
-	commanded
+	Commanded
 	Body Snooze
 }
 
@@ -43,7 +43,7 @@ type Reassignment struct {
 }
 
 type reassignIn struct {
-	commanded
+	Commanded
 	Body Reassignment
 }
 
@@ -53,7 +53,7 @@ type Note struct {
 }
 
 type noteIn struct {
-	commanded
+	Commanded
 	Body Note
 }
 
@@ -70,7 +70,7 @@ func (s *server) commandRoutes() {
 			if in.Body != nil {
 				command.Text = in.Body.Reason
 			}
-			return s.command(ctx, in.commanded, command)
+			return s.command(ctx, in.Commanded, command)
 		}, about...)
 	}
 	add(s, responder, http.MethodPost, base+"snooze", "snooze", "Put aside until an instant", s.snooze, about...)
@@ -79,7 +79,7 @@ func (s *server) commandRoutes() {
 }
 
 // command carries a command out and returns the incident as it is then.
-func (s *server) command(ctx context.Context, in commanded, c engine.Command) (*incidentOut, error) {
+func (s *server) command(ctx context.Context, in Commanded, c engine.Command) (*incidentOut, error) {
 	version, err := ifMatch(in.IfMatch)
 	if err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func (s *server) snooze(ctx context.Context, in *snoozeIn) (*incidentOut, error)
 	if err != nil {
 		return nil, err
 	}
-	return s.command(ctx, in.commanded, engine.Command{Do: "snooze", Until: until, Text: in.Body.Reason})
+	return s.command(ctx, in.Commanded, engine.Command{Do: "snooze", Until: until, Text: in.Body.Reason})
 }
 
 func (b Snooze) until(ctx context.Context, now time.Time) (time.Time, error) {
@@ -122,9 +122,9 @@ func (b Snooze) until(ctx context.Context, now time.Time) (time.Time, error) {
 }
 
 func (s *server) reassign(ctx context.Context, in *reassignIn) (*incidentOut, error) {
-	return s.command(ctx, in.commanded, engine.Command{Do: "reassign", Targets: in.Body.Targets, Text: in.Body.Reason})
+	return s.command(ctx, in.Commanded, engine.Command{Do: "reassign", Targets: in.Body.Targets, Text: in.Body.Reason})
 }
 
 func (s *server) note(ctx context.Context, in *noteIn) (*incidentOut, error) {
-	return s.command(ctx, in.commanded, engine.Command{Do: "note", Text: in.Body.Text})
+	return s.command(ctx, in.Commanded, engine.Command{Do: "note", Text: in.Body.Text})
 }

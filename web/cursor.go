@@ -7,7 +7,7 @@ import (
 )
 
 // A page says which part of a list is asked for.
-type page struct {
+type Page struct {
 	After string `query:"after" doc:"The cursor \"next\" of the page before." maxLength:"200"`
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"How many at most."`
 }
@@ -19,7 +19,7 @@ func cursor(list, id string) string {
 }
 
 // after returns the id in the cursor, "" for none.
-func (p page) after(list string) (string, error) {
+func (p Page) after(list string) (string, error) {
 	if p.After == "" {
 		return "", nil
 	}

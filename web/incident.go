@@ -13,8 +13,8 @@ import (
 	"github.com/musterhq/muster/store"
 )
 
-// byIncident is the input of what is asked of one incident.
-type byIncident struct {
+// ByIncident is the input of what is asked of one incident.
+type ByIncident struct {
 	ID string `path:"id" doc:"The incident's id, or its number." maxLength:"64"`
 }
 
@@ -22,7 +22,7 @@ type incidentsIn struct {
 	Status  incident.Status `query:"status" enum:"triggered,acknowledged,snoozed,resolved" doc:"Only those of this status."`
 	Open    bool            `query:"open" doc:"Only those that are not resolved."`
 	Service string          `query:"service" doc:"Only those of this service."`
-	page
+	Page
 }
 
 type incidentsOut struct {
@@ -85,7 +85,7 @@ func (s *server) find(ctx context.Context, id string) (incident.Incident, error)
 	return s.engine.Store.Incident(ctx, org, id)
 }
 
-func (s *server) incident(ctx context.Context, in *byIncident) (*incidentOut, error) {
+func (s *server) incident(ctx context.Context, in *ByIncident) (*incidentOut, error) {
 	inc, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (s *server) incident(ctx context.Context, in *byIncident) (*incidentOut, er
 }
 
 type timelineIn struct {
-	byIncident
+	ByIncident
 	After string `query:"after" doc:"The cursor \"next\" of the page before." maxLength:"200"`
 	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"500" doc:"How many at most."`
 }
@@ -112,7 +112,7 @@ func (s *server) timeline(ctx context.Context, in *timelineIn) (*timelineOut, er
 		return nil, err
 	}
 	list := "timeline " + inc.ID
-	after, err := page{After: in.After}.after(list)
+	after, err := Page{After: in.After}.after(list)
 	if err != nil {
 		return nil, err
 	}
@@ -127,8 +127,8 @@ func (s *server) timeline(ctx context.Context, in *timelineIn) (*timelineOut, er
 }
 
 type alertsOfIn struct {
-	byIncident
-	page
+	ByIncident
+	Page
 }
 
 func (s *server) alertsOf(ctx context.Context, in *alertsOfIn) (*alertsOut, error) {
@@ -136,7 +136,7 @@ func (s *server) alertsOf(ctx context.Context, in *alertsOfIn) (*alertsOut, erro
 	if err != nil {
 		return nil, err
 	}
-	return s.alertPage(ctx, inc.Org, store.AlertFilter{Incident: inc.ID}, in.page)
+	return s.alertPage(ctx, inc.Org, store.AlertFilter{Incident: inc.ID}, in.Page)
 }
 
 type runsOut struct {
@@ -145,7 +145,7 @@ type runsOut struct {
 	}
 }
 
-func (s *server) runsOf(ctx context.Context, in *byIncident) (*runsOut, error) {
+func (s *server) runsOf(ctx context.Context, in *ByIncident) (*runsOut, error) {
 	inc, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -176,7 +176,7 @@ type notificationsOut struct {
 	}
 }
 
-func (s *server) notifications(ctx context.Context, in *byIncident) (*notificationsOut, error) {
+func (s *server) notifications(ctx context.Context, in *ByIncident) (*notificationsOut, error) {
 	inc, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -212,7 +212,7 @@ type textOut struct {
 	Body        []byte
 }
 
-func (s *server) postmortem(ctx context.Context, in *byIncident) (*textOut, error) {
+func (s *server) postmortem(ctx context.Context, in *ByIncident) (*textOut, error) {
 	inc, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -221,7 +221,7 @@ func (s *server) postmortem(ctx context.Context, in *byIncident) (*textOut, erro
 	return &textOut{ContentType: "text/markdown; charset=utf-8", Body: []byte(text)}, err
 }
 
-func (s *server) chart(ctx context.Context, in *byIncident) (*textOut, error) {
+func (s *server) chart(ctx context.Context, in *ByIncident) (*textOut, error) {
 	inc, err := s.find(ctx, in.ID)
 	if err != nil {
 		return nil, err

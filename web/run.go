@@ -8,7 +8,7 @@ import (
 	"github.com/musterhq/muster/runbook"
 )
 
-type byRun struct {
+type ByRun struct {
 	ID string `path:"id" maxLength:"64"`
 }
 
@@ -32,7 +32,7 @@ func (s *server) runRoutes() {
 	add(s, responder, http.MethodPost, base+"/reject", "reject-run", "Reject the plan of a run", s.reject, tag("runs"), asked)
 }
 
-func (s *server) run(ctx context.Context, in *byRun) (*runOut, error) {
+func (s *server) run(ctx context.Context, in *ByRun) (*runOut, error) {
 	org, err := s.org(ctx)
 	if err != nil {
 		return nil, err
@@ -42,14 +42,14 @@ func (s *server) run(ctx context.Context, in *byRun) (*runOut, error) {
 }
 
 func (s *server) approve(ctx context.Context, in *struct {
-	byRun
+	ByRun
 	Body Approval
 }) (*runOut, error) {
 	return s.decide(ctx, in.ID, engine.Decision{Approve: true, Hash: in.Body.Hash})
 }
 
 func (s *server) reject(ctx context.Context, in *struct {
-	byRun
+	ByRun
 	Body *Rejection
 }) (*runOut, error) {
 	var d engine.Decision
