@@ -4,7 +4,7 @@ package event
 // longer is cut or left out with a Warning, but for bodies and their number of
 // events, which are refused.
 const (
-	MaxBody        = 16 << 20 // the whole body, decompressed; a source may set less
+	MaxBody        = 16 << 20 // the whole body, decompressed; a source, or the server before it, may set less
 	MaxEvents      = 5_000    // events in one body
 	MaxKey         = 255      // longer keys and groups are replaced by "sha256:" and 64 hexadecimal digits
 	MaxTitle       = 1024
