@@ -14,7 +14,7 @@ func TestClean(t *testing.T) {
 		"\u202egnp.exe\u200b\ufeff\u2066x": "gnp.exex",
 		"\x00\x1b[31m\x7f\u0090":           "[31m",
 		"\xff\xfeok":                       "\uFFFDok",
-		"👩\u200d💻 é 日本":                     "👩\u200d💻 é 日本",
+		"👩\u200d💻 é 日本":                    "👩\u200d💻 é 日本",
 		"\U000E0041tag":                    "tag",
 	} {
 		if got := clean(in); got != want {

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -44,7 +46,7 @@ func TestForbiddenAddresses(t *testing.T) {
 func TestOpenAddresses(t *testing.T) {
 	for _, tt := range []struct{ allow, addr string }{
 		{"", "1.1.1.1"}, {"", "100.63.255.255"}, {"", "100.128.0.1"}, {"", "172.15.0.1"}, {"", "172.32.0.1"}, {"", "2606:4700::1"},
-		{"10.1.0.0/16", "10.1.2.3"}, {"fd00::/8", "fd12::1"}, {"fe80::/10", "fe80::1%lo"}, {"::ffff:10.1.0.0/112", "10.1.9.9"},
+		{"10.1.0.0/16", "10.1.2.3"}, {"fd00::/8", "fd12::1"}, {"fe80::/10", "fe80::1%lo"}, {"::ffff:10.1.0.0/112", "10.1.9.9"}, {"10.1.0.0/16", "::ffff:10.1.2.3"},
 	} {
 		var allow []netip.Prefix
 		if tt.allow != "" {
@@ -178,18 +180,25 @@ func TestAllowingIsApart(t *testing.T) {
 }
 
 // TestNoProxy checks that no proxy of the environment gets to see a request: it
-// would connect in our place, unguarded.
+// would connect in our place, unguarded. net/http reads those variables once in
+// the life of a process, so this takes a process of its own.
 func TestNoProxy(t *testing.T) {
+	const marker = "MUSTER_TEST_PROXY"
+	if os.Getenv(marker) != "" {
+		c := client(t, func(o *wire.Options) { o.Resolver = fakeDNS(t, func() netip.Addr { return netip.MustParseAddr("127.0.0.1") }) })
+		_, err := c.Do(get(t, "http://target.example.:1/"))
+		t.Logf("target: %v", err)
+		return
+	}
 	var asked atomic.Int32
 	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	defer proxy.Close()
-	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"} {
-		t.Setenv(name, proxy.URL)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestNoProxy$", "-test.v")
+	cmd.Env = append(os.Environ(), marker+"=1", "HTTP_PROXY="+proxy.URL, "http_proxy="+proxy.URL, "ALL_PROXY="+proxy.URL)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "connection refused") {
+		t.Errorf("%v\n%s", err, out)
 	}
-	c := client(t, func(o *wire.Options) {
-		o.Resolver = fakeDNS(t, func() netip.Addr { return netip.MustParseAddr("127.0.0.1") })
-	})
-	_, _ = c.Do(get(t, "http://target.example.:1/"))
 	if asked.Load() != 0 {
 		t.Error("the proxy was asked")
 	}
