@@ -15,10 +15,10 @@ type Settings map[string]string
 
 // A Kind is one sort of channel, step, tracker, source or connection. A field
 // cannot be called like what stands beside the settings in a file: allow in a
-// connection; kind, key, service and group_by in an integration; on,
-// kind and connection in a ticket; nor may its name hold a dot or begin with a dollar sign. The fields
-// of a channel that Fields of a connection repeat are not read here: a contact
-// has an address and nothing else.
+// connection; kind, key, service and group_by in an integration; on, kind and
+// connection in a ticket. Nor may its name hold a dot or begin with a dollar
+// sign. The Fields of a channel are not read here: a contact is an address and
+// nothing else, and the connection has the settings.
 type Kind struct {
 	Name    string
 	Fields  []Field
