@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -13,6 +14,8 @@ type changes struct {
 	Organization string
 	Revision     int64
 	Changes      []config.Change
+
+	raw json.RawMessage // as the server said it
 }
 
 // sendFiles sends configuration files.
@@ -35,7 +38,13 @@ func sendFiles(ctx context.Context, a *app, f clientFlags, action string, paths 
 	for _, f := range files {
 		body.Files = append(body.Files, file{f.Name, string(f.Body)})
 	}
-	return out, api.call(ctx, http.MethodPost, "/api/v1/config/"+action, nil, body, &out)
+	if err := api.call(ctx, http.MethodPost, "/api/v1/config/"+action, nil, body, &out.raw); err != nil {
+		return out, err
+	}
+	if err := json.Unmarshal(out.raw, &out); err != nil {
+		return out, fmt.Errorf("the answer to %s: %w", action, err)
+	}
+	return out, nil
 }
 
 type applyCmd struct {
@@ -57,7 +66,7 @@ func (c applyCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	if c.JSON {
-		return a.printJSON(done)
+		return a.printJSON(done.raw)
 	}
 	a.changes(done.Changes)
 	_, err = fmt.Fprintf(a.out, "%s applied: revision %d\n", plural(len(done.Changes), "change"), done.Revision)

@@ -89,7 +89,11 @@ type problem struct {
 // Error is one line, and one more for each error with a position.
 func (p problem) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "the server refused: %s (%d)", cmp.Or(p.Detail, p.Title), p.Status)
+	what := cmp.Or(p.Detail, p.Title)
+	if len(p.Errors) > 0 && strings.Contains(what, p.Errors[0].Detail) { // it comes below, with its place
+		what = p.Title
+	}
+	fmt.Fprintf(&b, "the server refused: %s (%d)", what, p.Status)
 	for _, e := range p.Errors {
 		b.WriteString("\n  ")
 		if e.File != "" {

@@ -25,7 +25,7 @@ func (c diffCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	if c.JSON {
-		err = a.printJSON(would)
+		err = a.printJSON(would.raw)
 	} else {
 		a.changes(would.Changes)
 		_, err = fmt.Fprintf(a.out, "%s\n", plural(len(would.Changes), "change"))
