@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -363,5 +365,51 @@ func TestLive(t *testing.T) {
 		`[{"type":"section","text":{"type":"mrkdwn","text":"@everyone <!subteam^S1>"}},{"text":{"type":"mrkdwn","text":"@channel","verbatim":true}}]`)}
 	if d := cmp.Diff([]string{"@here", "@everyone", "<!subteam^S1>"}, m.Live()); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestSlackSamples compares the shapes of answers with those that Slack's Java
+// SDK recorded: whatever we answer must stand there.
+func TestSlackSamples(t *testing.T) {
+	_, _, _, url := startSlack(t, nil)
+	for method, form := range map[string]string{
+		"auth.test": "", "users.info": "user=U0ANA", "chat.postEphemeral": "channel=C0OPS&user=U0ANA&text=x",
+	} {
+		text, err := os.ReadFile("../../../shared/samples/slack/api__" + method + ".json")
+		if err != nil {
+			t.Skipf("SKIPPED: the samples are not here: %v", err)
+		}
+		resp, err := http.Post(url+"/api/"+method, "application/x-www-form-urlencoded", strings.NewReader("token=xoxb-right&"+form))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got map[string]any
+		err = errors.Join(json.Unmarshal(text, &want), json.NewDecoder(resp.Body).Decode(&got))
+		resp.Body.Close()
+		if err != nil || got["ok"] != true {
+			t.Fatalf("%s: %v, %v", method, got, err)
+		}
+		inShape(t, method, want, got)
+	}
+}
+
+func inShape(t *testing.T, at string, want, got any) {
+	t.Helper()
+	if g, ok := got.(map[string]any); ok {
+		w, ok := want.(map[string]any)
+		if !ok {
+			t.Errorf("%s: an object, where Slack has %T", at, want)
+		}
+		for k, v := range g {
+			if w[k] == nil {
+				t.Errorf("%s.%s: Slack has no such field", at, k)
+				continue
+			}
+			inShape(t, at+"."+k, w[k], v)
+		}
+		return
+	}
+	if a, b := fmt.Sprintf("%T", want), fmt.Sprintf("%T", got); a != b {
+		t.Errorf("%s: %s, where Slack has %s", at, b, a)
 	}
 }

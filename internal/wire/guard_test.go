@@ -185,7 +185,9 @@ func TestAllowingIsApart(t *testing.T) {
 func TestNoProxy(t *testing.T) {
 	const marker = "MUSTER_TEST_PROXY"
 	if os.Getenv(marker) != "" {
-		c := client(t, func(o *wire.Options) { o.Resolver = fakeDNS(t, func() netip.Addr { return netip.MustParseAddr("127.0.0.1") }) })
+		c := client(t, func(o *wire.Options) {
+			o.Resolver = fakeDNS(t, func() netip.Addr { return netip.MustParseAddr("127.0.0.1") })
+		})
 		_, err := c.Do(get(t, "http://target.example.:1/"))
 		t.Logf("target: %v", err)
 		return
