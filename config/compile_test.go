@@ -171,3 +171,16 @@ func TestTicketInManyWords(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestReachable: an e-mail address alone reaches somebody only if there is a
+// connection that mail goes through.
+func TestReachable(t *testing.T) {
+	const people = "users: {ana: {email: ana@shop.example}}\npolicies: {p: {steps: [{notify: [user:ana]}]}}\n"
+	const want = "test.yaml:1:9: users.ana: cannot be reached by any channel, but policy p pages ana"
+	if err := parse(t, people).Check(kinds()); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if err := parse(t, people+"connections: {m: {smtp: \"smtp://mail.example\"}}").Check(kinds()); err != nil {
+		t.Error(err)
+	}
+}

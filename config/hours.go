@@ -41,9 +41,6 @@ func parseHours(s string) (oncall.Hours, error) {
 		if !okFrom || !okTo || h.From == 24*60 || h.From == h.To {
 			return h, bad
 		}
-		if h.To == 0 {
-			h.To = 24 * 60 // midnight ends the day; it does not begin the next window
-		}
 		words = words[:len(words)-1]
 	}
 	if len(words) == 2 {

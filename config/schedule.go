@@ -84,7 +84,7 @@ func readLayer(n node) Layer {
 		l.Start = s.civil("a date such as 2026-03-02", time.DateOnly)
 	}
 	l.From, l.Until = o.moment("from"), o.moment("until")
-	if l.From != "" && l.Until != "" && l.Until <= l.From {
+	if l.From != "" && l.Until != "" && sortable(l.Until) <= sortable(l.From) {
 		o.vals["until"].problemf("is not after from")
 	}
 	if h, ok := o.get("only"); ok {
@@ -180,6 +180,14 @@ func (o object) moment(key string) string {
 		return ""
 	}
 	return n.civil("a date such as 2026-03-02, or 2026-03-02 09:00", time.DateOnly, momentForm)
+}
+
+// sortable makes moments of both forms comparable as text.
+func sortable(moment string) string {
+	if len(moment) == len(time.DateOnly) {
+		return moment + " 00:00"
+	}
+	return moment
 }
 
 // civil returns a civil time in one of the forms, which all have fixed width.
