@@ -315,7 +315,7 @@ func (e *Engine) transmit(ctx context.Context, s *setup, inc incident.Incident, 
 	if err != nil {
 		return outcome{}, err
 	}
-	destination := connection + " " + address
+	destination := incident.Destination(connection, address)
 	stands, err := e.Store.Message(ctx, inc.Org, inc.ID, destination)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return outcome{}, err

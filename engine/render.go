@@ -27,6 +27,9 @@ func (e *Engine) message(ctx context.Context, s *setup, inc incident.Incident, k
 		Title: inc.Title, Facts: facts(inc), Actions: actions(inc), Repeat: int(o.Attempt) - 1,
 		Payload: payload(inc),
 	}
+	if o.Kind == rowUpdate { // each state is a message of its own
+		m.Key, m.Repeat = fmt.Sprintf("%s/%d", o.ID, inc.Shown), 0
+	}
 	if e.URL != "" {
 		m.URL = strings.TrimSuffix(e.URL, "/") + "/incidents/" + inc.ID
 	}

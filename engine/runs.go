@@ -493,7 +493,7 @@ func (e *Engine) judge(ctx context.Context, s *setup, run runbook.Run) error {
 	if done {
 		return e.saveEnded(ctx, s, next, at)
 	}
-	if soon := at.Add(time.Second); next.Due.After(soon) && q.Resolved {
+	if soon := at.Add(time.Second); next.Due.After(soon) && (q.Resolved || !at.Before(q.Deadline)) {
 		next.Due = soon // the data are on their way
 	}
 	row, err := rowOf(next)
@@ -507,8 +507,12 @@ func (e *Engine) judge(ctx context.Context, s *setup, run runbook.Run) error {
 func (e *Engine) question(ctx context.Context, s *setup, run runbook.Run, at time.Time) (runbook.Question, error) {
 	rule := run.Trigger.Rule
 	compiled := s.rules[rule]
+	before, err := e.peak(ctx, s, run, compiled.Window)
+	if err != nil {
+		return runbook.Question{}, err
+	}
 	q := runbook.Question{
-		Done: run.DoneAt, Now: at, Deadline: run.Deadline(), Threshold: compiled.Above, MinTotal: compiled.MinTotal, Before: run.Trigger.Ratio,
+		Done: run.DoneAt, Now: at, Deadline: run.Deadline(), Threshold: compiled.Above, MinTotal: compiled.MinTotal, Before: before,
 	}
 	if watermark, ok := e.watermark(s.org.ID, rule); ok {
 		q.Watermark = watermark
@@ -538,6 +542,22 @@ func (e *Engine) question(ctx context.Context, s *setup, run runbook.Run, at tim
 		}
 	}
 	return q, nil
+}
+
+// peak is the largest ratio of the rule's window from when it fired until the
+// action was done. The ratio at the instant of firing says little: the window
+// had just begun to fill.
+func (e *Engine) peak(ctx context.Context, s *setup, run runbook.Run, window time.Duration) (float64, error) {
+	from, to := run.Trigger.FiredAt, run.DoneAt
+	counts, err := e.Store.Windows(ctx, s.org.ID, run.Trigger.Rule, run.Trigger.Series, false, from.Add(-window), to)
+	if err != nil {
+		return 0, err
+	}
+	peak := run.Trigger.Ratio
+	for _, p := range ratios(counts, window, from, to) {
+		peak = max(peak, p.Ratio)
+	}
+	return peak, nil
 }
 
 // endRun gives a run a command that ends it, if it does.

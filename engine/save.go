@@ -19,6 +19,10 @@ const (
 	rowUpdate     = "update"     // edit a message in place
 )
 
+// draftAfter is how long after the end the postmortem is drafted: what leaves
+// with the end, such as the ticket, belongs into it.
+const draftAfter = 3 * time.Second
+
 // outward is the body of an outbox row that is not a page.
 type outward struct {
 	Channel    string `json:"channel,omitempty"`
@@ -46,7 +50,7 @@ func (e *Engine) save(t *store.Tx, s *setup, c incident.Change, at time.Time) er
 		case incident.ResolvedEntry:
 			e.metrics.resolved.Inc()
 			s.sendTicket(t, inc, "resolved", at)
-			s.send(t, inc, rowPostmortem, "muster", outward{}, at)
+			s.send(t, inc, rowPostmortem, "muster", outward{}, at.Add(draftAfter))
 		}
 	}
 	return nil
@@ -73,7 +77,7 @@ func (s *setup) room(team string) (o outward, ok bool) {
 	return outward{Channel: room.Kind, Connection: connection, Address: room.Address}, ok
 }
 
-func (o outward) destination() string { return o.Connection + " " + o.Address }
+func (o outward) destination() string { return incident.Destination(o.Connection, o.Address) }
 
 func (s *setup) sendCard(t *store.Tx, inc incident.Incident, at time.Time) {
 	if o, ok := s.room(inc.Team); ok {

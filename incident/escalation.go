@@ -3,6 +3,7 @@ package incident
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -41,6 +42,12 @@ type Notification struct {
 	Connection string    `json:"connection"`
 	Address    string    `json:"address"`
 	NotBefore  time.Time `json:"not_before"`
+}
+
+// Destination names where notifications go that may hang or fail together: a
+// connection, and the address behind it, if there is one.
+func Destination(connection, address string) string {
+	return strings.TrimSpace(connection + " " + address)
 }
 
 // Page is the Kind of a notification that calls a person to an incident.

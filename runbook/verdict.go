@@ -37,7 +37,7 @@ type Question struct {
 	Bad, Total int64   // requests strictly after Done, up to the watermark
 	Threshold  float64 // the rule fires above it; a fraction, 0.005 for 0.5 %
 	MinTotal   int64   // fewer requests than this prove nothing; at least 1
-	Before     float64 // the ratio when the action began, a fraction; negative: not known
+	Before     float64 // the largest ratio from the firing until the action was done, a fraction; negative: not known
 }
 
 // Judge says what a run came to and why; done is false while it is too early to

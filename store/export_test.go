@@ -9,7 +9,7 @@ func (s *Store) Queued() int {
 
 // Exec runs a statement beside the committer, for what no unit would do.
 func (s *Store) Exec(text string, args ...any) error {
-	_, err := s.write.Exec(text, args...)
+	_, err := s.read.Exec(text, args...)
 	return err
 }
 

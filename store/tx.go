@@ -257,7 +257,7 @@ func (t *Tx) Save(c incident.Change) {
 	for _, p := range c.Pages {
 		body, _ := json.Marshal(p) // strings and numbers: cannot fail
 		t.staged.outbox = append(t.staged.outbox, Outgoing{
-			ID: p.Key, Org: inc.Org, Incident: inc.ID, Kind: p.Kind, Destination: p.Connection + " " + p.Address,
+			ID: p.Key, Org: inc.Org, Incident: inc.ID, Kind: p.Kind, Destination: incident.Destination(p.Connection, p.Address),
 			ClimbStep: fmt.Sprintf("%d/%d/%d/%s", p.Climb, p.Round, p.Step, p.User), Due: p.NotBefore, Body: body,
 		})
 	}
@@ -273,16 +273,19 @@ func (t *Tx) joined(c incident.Change) incident.Change {
 		return c
 	}
 	last := &t.staged.entries[len(t.staged.entries)-1]
-	if last.incident != c.Incident.ID || last.entry.Kind != incident.AlertAdded || last.entry.Cause != c.Entries[0].Cause {
+	before := t.staged.incidents[c.Incident.ID]
+	if before == nil || last.incident != c.Incident.ID || last.entry.Kind != incident.AlertAdded || last.entry.Cause != c.Entries[0].Cause {
 		return c
 	}
-	last.entry.Data.Count += c.Entries[0].Data.Count
-	rest := slices.Clone(c.Entries[1:])
-	for i := range rest {
-		rest[i].Seq--
+	more := c.Entries[0]
+	more.Seq = last.entry.Seq
+	last.entry.Data.Count += more.Data.Count
+	c.Incident = before.incident.Apply(more)
+	c.Entries = slices.Clone(c.Entries[1:])
+	for i := range c.Entries {
+		c.Entries[i].Seq--
+		c.Incident = c.Incident.Apply(c.Entries[i])
 	}
-	c.Entries = rest
-	c.Incident.Seq--
 	return c
 }
 

@@ -106,6 +106,7 @@ func testUnits(t *testing.T, f fixture) {
 // a failed one did, nobody does.
 func testUnitsSeeEachOther(t *testing.T, f fixture) {
 	o, late := opening("o", "g"), opening("o", "g")
+	o.Number, late.Number = 1, 2
 	key := store.AlertKey{Org: "o", Integration: "i", Key: "k"}
 	errs := together(t, f.Store,
 		func(tx *store.Tx) error {

@@ -36,6 +36,7 @@ type commands struct {
 	Version kong.VersionFlag `help:"Show the version and quit."`
 
 	Serve  serveCmd   `cmd:"" group:"Server" help:"Run the server."`
+	Demo   demoCmd    `cmd:"" group:"Server" help:"Watch one incident, from a bad release to a postmortem, on this machine."`
 	Number versionCmd `cmd:"" name:"version" group:"Server" help:"Show the version."`
 
 	Validate validateCmd `cmd:"" group:"Configuration" help:"Check configuration files, without a server."`
