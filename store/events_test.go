@@ -73,7 +73,12 @@ func testEvents(t *testing.T, f fixture) {
 		}
 	}
 	for _, g := range kept {
-		if diff := cmp.Diff(g.event, must(f.RawEvent(t.Context(), g.org, g.id))(t)); diff != "" {
+		got := must(f.RawEvent(t.Context(), g.org, g.id))(t)
+		if !bytes.Equal(got.Body, g.event.Body) {
+			t.Fatalf("event %s has a body of %d bytes that is not its own of %d", g.id, len(got.Body), len(g.event.Body))
+		}
+		got.Body = g.event.Body // the diff of a large one takes seconds
+		if diff := cmp.Diff(g.event, got, cmp.Comparer(bytes.Equal)); diff != "" {
 			t.Fatalf("event %s (-want +got):\n%s", g.id, diff)
 		}
 		_, err := f.RawEvent(t.Context(), g.org+"x", g.id)
