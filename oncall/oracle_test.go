@@ -150,7 +150,7 @@ func TestShiftsMatchTheWall(t *testing.T) {
 		if len(at) == 0 {
 			at = []time.Time{time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC)} // a leap day, then
 		}
-		if !slices.Contains(odd, name) {
+		if testing.Short() || !slices.Contains(odd, name) {
 			r.Shuffle(len(at), func(i, j int) { at[i], at[j] = at[j], at[i] })
 			at = at[:min(len(at), sample)]
 		}
@@ -164,7 +164,7 @@ func TestShiftsMatchTheWall(t *testing.T) {
 		}
 	}
 	t.Logf("%d zones, %d changes, %d minutes", len(all), changes, minutes)
-	if changes < 1000 {
+	if changes < 500 {
 		t.Errorf("only %d changes were looked at", changes)
 	}
 }
