@@ -58,11 +58,11 @@ func openGitLab(env Env) (gitlabAPI, error) {
 	g := gitlabAPI{wire: env.Wire, server: server, secrets: append([]string{token}, env.Secrets...)}
 	var err error
 	g.api, err = gitlab.NewClient(token,
+		gitlab.WithURLWarningLogger(slog.New(slog.DiscardHandler)), // before the URL that it would warn of
 		gitlab.WithBaseURL(server),
 		gitlab.WithHTTPClient(env.Wire.HTTP(g.secrets...)),
 		gitlab.WithoutRetries(),
 		gitlab.WithCustomLimiter(noLimit{}),
-		gitlab.WithURLWarningLogger(slog.New(slog.DiscardHandler)),
 		gitlab.WithUserAgent("muster"),
 	)
 	if err != nil {

@@ -249,7 +249,11 @@ func TestRollbackRetryFaults(t *testing.T) {
 			s := newShop(t)
 			plan := s.plan(t)
 			s.gitlab.Fail("/retry", 1, tt.fault)
-			got, err := rollback.Apply(t.Context(), s.env, plan)
+			env := s.env
+			if tt.fault.Hang {
+				env.Wire = newWire(time.Second)
+			}
+			got, err := rollback.Apply(t.Context(), env, plan)
 			if (err != nil) != tt.err {
 				t.Fatalf("%+v, %v", got, err)
 			}

@@ -216,7 +216,12 @@ func (c call) pin() httpPin {
 func secretsOf(env Env) []string {
 	out := slices.Clone(env.Secrets)
 	for name, value := range env.Params {
-		if strings.HasPrefix(name, "headers.") {
+		header, ok := strings.CutPrefix(name, "headers.")
+		switch http.CanonicalHeaderKey(header) {
+		case "Content-Type", "Accept", "User-Agent":
+			continue
+		}
+		if ok && len(value) >= 6 { // a shorter one is no secret, and matches by chance
 			out = append(out, value)
 			if _, rest, ok := strings.Cut(value, " "); ok { // Bearer x
 				out = append(out, rest)

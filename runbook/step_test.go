@@ -26,9 +26,10 @@ const (
 	other = "cccccccccccccccccccccccccccccccccccccccc"
 )
 
-// newWire is a client that may reach loopback, and soon gives up.
-func newWire() *wire.Client {
-	return wire.New(wire.Options{Now: time.Now, Timeout: 300 * time.Millisecond,
+// newWire is a client that may reach loopback, and gives up after a while: a
+// long one but where something hangs, for the machine may be busy.
+func newWire(patience time.Duration) *wire.Client {
+	return wire.New(wire.Options{Now: time.Now, Timeout: patience,
 		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}})
 }
 
@@ -58,7 +59,7 @@ func newShop(t *testing.T) *shop {
 	t.Cleanup(s.gitlab.Close)
 	s.address = server.URL
 	s.env = runbook.Env{
-		Wire:       newWire(),
+		Wire:       newWire(20 * time.Second),
 		Connection: config.Settings{"url": server.URL, "token": token},
 		Params:     config.Settings{"environment": "production"},
 		Target: runbook.Target{Organization: "o1", Service: "checkout", Environment: "production",
@@ -277,6 +278,9 @@ func TestStepsUnderFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.gitlab.Fail("/", -1, f.fault)
+			if f.fault.Hang {
+				s.env.Wire, web.Wire = newWire(300*time.Millisecond), newWire(300*time.Millisecond)
+			}
 
 			check := func(what string, got runbook.Result, err error) {
 				t.Helper()

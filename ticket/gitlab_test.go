@@ -35,8 +35,12 @@ type bench struct {
 	project   int64
 }
 
-func newWire() *wire.Client {
-	return wire.New(wire.Options{Now: time.Now, Timeout: 300 * time.Millisecond,
+// newWire is a client that may reach loopback.
+func newWire() *wire.Client { return impatient(20 * time.Second) }
+
+// impatient gives up soon, where something hangs.
+func impatient(timeout time.Duration) *wire.Client {
+	return wire.New(wire.Options{Now: time.Now, Timeout: timeout,
 		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}})
 }
 
@@ -248,8 +252,8 @@ func TestGitLabUnderFaults(t *testing.T) {
 			t.Run(f.name+" at "+strings.TrimPrefix(match, "GET /api/v4"), func(t *testing.T) {
 				b := benches(t)[0]
 				b.fail(strings.TrimSuffix(match, "?"), 1, f.fault)
-				all := func() error {
-					ctx, w := t.Context(), newWire()
+				all := func(w *wire.Client) error {
+					ctx := t.Context()
 					ref, err := b.tracker.Create(ctx, w, b.conn, b.set, incident)
 					if err != nil {
 						return err
@@ -259,7 +263,11 @@ func TestGitLabUnderFaults(t *testing.T) {
 					}
 					return b.tracker.Close(ctx, w, b.conn, b.set, ref)
 				}
-				err := all()
+				w := newWire()
+				if f.fault.Hang {
+					w = impatient(500 * time.Millisecond)
+				}
+				err := all(w)
 				refused, after := wire.Verdict(err)
 				if err == nil || refused != f.refused || strings.Contains(err.Error(), token) || strings.Contains(err.Error(), token[:12]) {
 					t.Errorf("%v, refused %v", err, refused)
@@ -267,7 +275,7 @@ func TestGitLabUnderFaults(t *testing.T) {
 				if f.name == "429" && after != 7*time.Second {
 					t.Errorf("again after %v", after)
 				}
-				if err := all(); err != nil {
+				if err := all(newWire()); err != nil {
 					t.Fatal(err)
 				}
 				got := b.issues()
