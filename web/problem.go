@@ -180,6 +180,9 @@ func bodyFault(ctx context.Context, pointer, detail string) Fault {
 // docKey is that of the scanned body in a request's context.
 type docKey struct{}
 
+// missing finds the member that huma misses; it places that at the object.
+var missing = regexp.MustCompile(`^expected required property (\S+) to be present$`)
+
 // humaProblem is the problem that huma found with a request before any handler
 // of ours saw it.
 func humaProblem(ctx context.Context, m *huma.ErrorModel) *Problem {
@@ -187,7 +190,11 @@ func humaProblem(ctx context.Context, m *huma.ErrorModel) *Problem {
 	for _, e := range m.Errors {
 		where, path, _ := strings.Cut(e.Location, ".")
 		if where == "body" || strings.HasPrefix(where, "body[") {
-			p.at(bodyFault(ctx, pathPointer(strings.TrimPrefix(strings.TrimPrefix(e.Location, "body"), ".")), e.Message))
+			pointer, detail := pathPointer(strings.TrimPrefix(strings.TrimPrefix(e.Location, "body"), ".")), e.Message
+			if m := missing.FindStringSubmatch(detail); m != nil {
+				pointer, detail = pointer+"/"+m[1], "missing"
+			}
+			p.at(bodyFault(ctx, pointer, detail))
 			continue
 		}
 		p.at(Fault{Parameter: path, Detail: e.Message})
