@@ -12,15 +12,20 @@ import (
 // A Change is what happened to one resource from one configuration to the
 // other.
 type Change struct {
-	Kind, Slug string // as of Resource; the name of the organization is of kind organization
-	Op         string // add, change, remove
-	Fields     []FieldChange
+	Kind   string        `json:"kind"` // as of Resource; the name of the organization is of kind organization
+	Slug   string        `json:"slug"`
+	Op     string        `json:"op"` // add, change, remove
+	Fields []FieldChange `json:"fields"`
 }
 
 // A FieldChange is one value that differs. Old is "" for what was added, New
 // for what was removed. Of a secret only references are shown; any other is
 // Masked, or "changed" where it is new.
-type FieldChange struct{ Path, Old, New string }
+type FieldChange struct {
+	Path string `json:"path"`
+	Old  string `json:"old"`
+	New  string `json:"new"`
+}
 
 // Diff returns what must be done to old to make it new: by section, in the
 // order of an export, and by slug. A secret that is Masked in new is the one

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -115,9 +116,11 @@ func (e *Engine) take(t *store.Tx, s *setup, from origin, ev event.Event, eventI
 		return got, e.senderAck(t, s, before, from.cause, at)
 	}
 
+	service := s.service(ev.Service, from.service)
+	ev.Labels = withLabels(ev.Labels, s.doc.Services[service].Labels)
 	alert, effect := before.Receive(incident.Signal{
 		Resolve: ev.Action == event.Resolve, Event: eventID, Title: ev.Title, Severity: incident.Severity(ev.Severity),
-		Source: ev.Source, Service: s.service(ev.Service, from.service), Labels: ev.Labels, Sent: ev.Time, Until: ev.Until,
+		Source: ev.Source, Service: service, Labels: ev.Labels, Sent: ev.Time, Until: ev.Until,
 	}, at)
 	switch effect {
 	case incident.Started:
@@ -146,6 +149,16 @@ func (e *Engine) take(t *store.Tx, s *setup, from origin, ev event.Event, eventI
 	}
 	got.Alert, got.Incident = alert.ID, alert.IncidentID
 	return got, nil
+}
+
+// withLabels gives an event the labels of its service that it lacks.
+func withLabels(own, service map[string]string) map[string]string {
+	if len(service) == 0 {
+		return own
+	}
+	all := maps.Clone(service)
+	maps.Copy(all, own)
+	return all
 }
 
 // join makes a new alert part of the open incident of its group, or opens one.

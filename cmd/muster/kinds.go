@@ -14,7 +14,11 @@ import (
 func kinds() config.Kinds {
 	k := config.Kinds{
 		Connections: []config.Kind{gitlab},
-		Formats:     []string{collect.Auto, collect.Access, collect.NDJSON},
+		Environments: []config.Kind{{Name: "gitlab", Fields: []config.Field{
+			{Name: "project", Label: "Project", Required: true, Help: "Its path, group/project, or its number."},
+			{Name: "environment", Label: "Environment", Required: true, Help: "As GitLab calls it."},
+		}}},
+		Formats: []string{collect.Auto, collect.Access, collect.NDJSON},
 	}
 	for _, c := range notify.Kinds {
 		k.Channels = append(k.Channels, c.Kind)
