@@ -36,14 +36,16 @@ func (w *world) fire() (inc incident.Incident, run runbook.Run) {
 // moves the rule on past them.
 func logLines() string {
 	var lines strings.Builder
+	at := time.Now().UTC().Add(-90 * time.Second)
+	stamp := func(second int) string { return at.Add(time.Duration(second) * time.Second).Format(time.RFC3339) }
 	for i := range 20 {
 		status := 200
 		if i%4 == 0 {
 			status = 503
 		}
-		fmt.Fprintf(&lines, `{"time":"2026-11-22T10:00:%02dZ","status":%d,"path":"/pay"}`+"\n", i, status)
+		fmt.Fprintf(&lines, `{"time":"%s","status":%d,"path":"/pay"}`+"\n", stamp(i), status)
 	}
-	lines.WriteString(`{"time":"2026-11-22T10:01:00Z","status":200,"path":"/pay"}` + "\n")
+	fmt.Fprintf(&lines, `{"time":"%s","status":200,"path":"/pay"}`+"\n", stamp(60))
 	return lines.String()
 }
 

@@ -117,6 +117,16 @@ func (w *world) configure() {
 		_, err = e.Apply(w.t.Context(), "", []config.File{{Name: name + ".yaml", Body: body}}, incident.Engine)
 		must(w.t, err)
 	}
+	// The engine's own loop may be loading what was there before the second
+	// apply, and put it in force after it: wait until that is over.
+	for steady := 0; steady < 5; time.Sleep(2 * time.Millisecond) {
+		steady++
+		for _, slug := range []string{"shop", "bank"} {
+			if _, err := e.Organization(slug); err != nil {
+				steady = 0
+			}
+		}
+	}
 	for name, of := range map[string]struct{ org, name, role string }{
 		"viewer": {"shop", "reader", "viewer"}, "responder": {"shop", "ana", "responder"}, "other": {"shop", "bot", "responder"},
 		"admin": {"shop", "ci", "admin"}, "integration": {"shop", "sender", "integration"}, "bank": {"bank", "eve", "admin"},
