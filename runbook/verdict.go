@@ -78,7 +78,7 @@ func Judge(q Question) (verdict Verdict, reason string, done bool) {
 	case !enough:
 		return Unknown, fmt.Sprintf("only %d requests after the action, at least %d are needed", q.Total, least), true
 	case !calm && q.Before >= 0 && ratio > worseBy*q.Before:
-		return Worse, fmt.Sprintf("%s; it was %s when the action began", figures, percent(q.Before)), true
+		return Worse, fmt.Sprintf("%s; before, it was %s at its worst", figures, percent(q.Before)), true
 	case !calm:
 		return Unchanged, figures, true
 	case !q.Resolved:

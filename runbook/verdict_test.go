@@ -46,7 +46,7 @@ func TestJudge(t *testing.T) {
 		{"still above", []func(*Question){counts(40, 1000)}, Unchanged, "40 of 1000 requests after the action were bad (4 %, threshold 0.5 %)", true},
 		{"better, but above", []func(*Question){counts(6, 1000)}, Unchanged, "", true},
 		{"one and a half times is not worse", []func(*Question){counts(60, 1000)}, Unchanged, "", true},
-		{"more is", []func(*Question){counts(61, 1000)}, Worse, "it was 4 % when the action began", true},
+		{"more is", []func(*Question){counts(61, 1000)}, Worse, "before, it was 4 % at its worst", true},
 		{"above though resolved", []func(*Question){resolved(minute(6)), counts(61, 1000)}, Worse, "", true},
 		{"it was perfect before", []func(*Question){func(q *Question) { q.Before = 0 }, counts(6, 1000)}, Worse, "it was 0 %", true},
 		{"before is not known", []func(*Question){func(q *Question) { q.Before = -1 }, counts(900, 1000)}, Unchanged, "", true},
