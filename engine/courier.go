@@ -17,8 +17,9 @@ import (
 const (
 	lease       = 30 * time.Second // longer than any send may take (sendLimit)
 	sendLimit   = 20 * time.Second
-	maxInFlight = 64 // sends at a time, of all destinations
-	perDest     = 2  // sends at a time, of one destination: one that hangs costs others nothing
+	maxInFlight = 256             // sends at a time, of all destinations
+	perDest     = 8               // sends at a time, of one destination: one that hangs costs others nothing
+	sendGrace   = 8 * time.Second // what is in flight when the engine stops may take so long still
 	giveUpAfter = 24 * time.Hour
 )
 
@@ -37,6 +38,8 @@ func newCouriers() couriers { return couriers{wake: newWaker(), inFlight: map[st
 func (e *Engine) courierLoop(ctx context.Context) error {
 	var sending sync.WaitGroup
 	defer sending.Wait()
+	sendCtx, cancel := graceful(ctx, sendGrace)
+	defer cancel()
 	for {
 		at := now()
 		next, err := e.Store.NextDue(ctx)
@@ -51,7 +54,7 @@ func (e *Engine) courierLoop(ctx context.Context) error {
 			e.couriers.begin(o.Destination)
 			sending.Go(func() {
 				defer e.couriers.end(o.Destination)
-				e.deliver(context.WithoutCancel(ctx), o)
+				e.deliver(sendCtx, o)
 			})
 		}
 		if len(claimed) == 0 && !next.After(at) {
@@ -105,6 +108,7 @@ var errMoot = errors.New("nobody needs it any more")
 // deliver sends one claimed row and stores what became of it.
 func (e *Engine) deliver(ctx context.Context, o store.Outgoing) {
 	sendCtx, cancel := context.WithTimeout(ctx, sendLimit)
+	ctx = context.WithoutCancel(ctx) // what became of it is stored in any case
 	defer cancel()
 	begun := time.Now()
 	outcome, err := e.sendOne(sendCtx, o)
@@ -278,7 +282,7 @@ func (e *Engine) sendMessage(ctx context.Context, s *setup, inc incident.Inciden
 	}
 	if o.Kind == rowUpdate {
 		kind = notify.Update
-		stands, err := e.Store.Message(ctx, o.Org, o.Incident, o.Destination)
+		stands, err := e.Store.Message(ctx, o.Org, o.Incident, o.Place)
 		if errors.Is(err, store.ErrNotFound) {
 			return outcome{}, errMoot
 		}
@@ -315,8 +319,8 @@ func (e *Engine) transmit(ctx context.Context, s *setup, inc incident.Incident, 
 	if err != nil {
 		return outcome{}, err
 	}
-	destination := incident.Destination(connection, address)
-	stands, err := e.Store.Message(ctx, inc.Org, inc.ID, destination)
+	place := incident.Place(connection, address)
+	stands, err := e.Store.Message(ctx, inc.Org, inc.ID, place)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return outcome{}, err
 	}
@@ -328,7 +332,7 @@ func (e *Engine) transmit(ctx context.Context, s *setup, inc incident.Incident, 
 	}
 	out := outcome{at: now(), data: incident.Data{Text: receipt.Detail}}
 	out.message = &store.Message{
-		Incident: inc.ID, Destination: destination, Org: inc.Org, Channel: channel, Connection: connection, Address: address, Ref: receipt.Ref,
+		Incident: inc.ID, Destination: place, Org: inc.Org, Channel: channel, Connection: connection, Address: address, Ref: receipt.Ref,
 		Shown: inc.Shown, Status: string(inc.Status),
 	}
 	if m.Kind == notify.Approval && stands.Channel != "" { // a reply in the thread leaves the message as it was

@@ -171,6 +171,16 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// graceful returns a context that ends a while after ctx does.
+func graceful(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.AfterFunc(grace, cancel)
+		context.AfterFunc(later, func() { timer.Stop() })
+	})
+	return later, func() { stop(); cancel() }
+}
+
 // A waker wakes a loop that waits.
 type waker struct{ c chan struct{} }
 

@@ -57,14 +57,14 @@ func (e *Engine) save(t *store.Tx, s *setup, c incident.Change, at time.Time) er
 }
 
 // send puts something that is not a page into the outbox; its key names the
-// incident, the kind and the destination, so it exists once.
-func (s *setup) send(t *store.Tx, inc incident.Incident, kind, destination string, o outward, at time.Time) {
+// incident, the kind and the place, so it exists once.
+func (s *setup) send(t *store.Tx, inc incident.Incident, kind, place string, o outward, at time.Time) {
 	body, _ := json.Marshal(o) // strings: cannot fail
-	key := inc.ID + "/" + kind + "/" + destination
+	key := inc.ID + "/" + kind + "/" + place
 	if o.Run != "" {
 		key += "/" + o.Run + "/" + o.Name
 	}
-	t.Send(store.Outgoing{ID: key, Org: inc.Org, Incident: inc.ID, Kind: kind, Destination: destination, Due: at, Body: body})
+	t.Send(store.Outgoing{ID: key, Org: inc.Org, Incident: inc.ID, Kind: kind, Destination: o.Connection, Place: place, Due: at, Body: body})
 }
 
 // room returns where the team's chat room is, if it has one that can be reached.
@@ -77,11 +77,11 @@ func (s *setup) room(team string) (o outward, ok bool) {
 	return outward{Channel: room.Kind, Connection: connection, Address: room.Address}, ok
 }
 
-func (o outward) destination() string { return incident.Destination(o.Connection, o.Address) }
+func (o outward) place() string { return incident.Place(o.Connection, o.Address) }
 
 func (s *setup) sendCard(t *store.Tx, inc incident.Incident, at time.Time) {
 	if o, ok := s.room(inc.Team); ok {
-		s.send(t, inc, rowCard, o.destination(), o, at)
+		s.send(t, inc, rowCard, o.place(), o, at)
 	}
 }
 

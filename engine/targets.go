@@ -57,7 +57,7 @@ func (s *setup) ring(t *store.Tx, inc incident.Incident, run runbook.Run, name, 
 		return
 	}
 	o.Run, o.Name, o.Text = run.ID, name, text
-	s.send(t, inc, rowRing, o.destination(), o, at)
+	s.send(t, inc, rowRing, o.place(), o, at)
 }
 
 // intent puts what a notify step wants said into the outbox: to rooms of
@@ -77,14 +77,14 @@ func (s *setup) intent(t *store.Tx, run runbook.Run, i int, at time.Time) error 
 		if team, ok := strings.CutPrefix(target, "team:"); ok {
 			if o, ok := s.room(team); ok {
 				o.Run, o.Name, o.Text = run.ID, name, want.Text
-				s.send(t, inc, rowRing, o.destination(), o, at)
+				s.send(t, inc, rowRing, o.place(), o, at)
 				continue
 			}
 		}
 		for _, user := range s.who(target, at) {
 			for _, r := range s.reach(user, inc.Urgency) {
 				o := outward{Channel: r.Channel, Connection: r.Connection, Address: r.Address, Text: want.Text, Run: run.ID, Name: name}
-				s.send(t, inc, rowRing, o.destination(), o, at.Add(r.Wait))
+				s.send(t, inc, rowRing, o.place(), o, at.Add(r.Wait))
 			}
 		}
 	}

@@ -44,9 +44,9 @@ type Notification struct {
 	NotBefore  time.Time `json:"not_before"`
 }
 
-// Destination names where notifications go that may hang or fail together: a
-// connection, and the address behind it, if there is one.
-func Destination(connection, address string) string {
+// Place names where an incident's message stands: a connection, and the
+// address behind it, if there is one.
+func Place(connection, address string) string {
 	return strings.TrimSpace(connection + " " + address)
 }
 
@@ -125,7 +125,7 @@ func (i Incident) pages(step Step, now time.Time, who Roster) (reached []string,
 				Incident: i.ID, Climb: i.Climb, Round: i.Round, Step: i.Step,
 				User: user, Contact: r.Contact, Rule: r.Rule, Kind: Page,
 				Channel: r.Channel, Connection: r.Connection, Address: r.Address,
-				NotBefore: now.Add(r.Wait),
+				NotBefore: instant(now.Add(r.Wait)),
 			})
 		}
 	}

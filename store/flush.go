@@ -155,13 +155,13 @@ func (b *batch) flushOutbox() error {
 		b.woken.Outbox = true
 	}
 	return inChunks(len(rows), func(from, to int) error {
-		args := make([]any, 0, 9*(to-from))
+		args := make([]any, 0, 10*(to-from))
 		for _, o := range rows[from:to] {
-			args = append(args, o.ID, o.Org, o.Incident, o.Kind, o.Destination, o.ClimbStep, o.Due.UnixMicro(), o.Due.UnixMicro(), string(o.Body))
+			args = append(args, o.ID, o.Org, o.Incident, o.Kind, o.Destination, o.Place, o.ClimbStep, o.Due.UnixMicro(), o.Due.UnixMicro(), string(o.Body))
 		}
 		_, err := b.c.exec(b.ctx, b.c.rows(`
-			INSERT INTO outbox (id, org, incident, kind, destination, climb_step, due, created_at, body, state, lease_until, attempt, revision, error)
-			VALUES `, to-from, 9, ", 'pending', 0, 0, 0, ''", `
+			INSERT INTO outbox (id, org, incident, kind, destination, place, climb_step, due, created_at, body, state, lease_until, attempt, revision, error)
+			VALUES `, to-from, 10, ", 'pending', 0, 0, 0, ''", `
 			ON CONFLICT (id) DO NOTHING`), args...)
 		return wrap("write the outbox", err)
 	})
@@ -178,8 +178,8 @@ func (b *batch) flushRefresh() error {
 	return inChunks(len(changed), func(from, to int) error {
 		args := anys(changed[from:to])
 		res, err := b.c.exec(b.ctx, b.c.list(`
-			INSERT INTO outbox (id, org, incident, kind, destination, climb_step, state, due, lease_until, attempt, revision, created_at, error, body)
-			SELECT incident || '/update/' || destination, org, incident, 'update', destination, '', 'pending', 0, 0, 0, 0, 0, '',
+			INSERT INTO outbox (id, org, incident, kind, destination, place, climb_step, state, due, lease_until, attempt, revision, created_at, error, body)
+			SELECT incident || '/update/' || destination, org, incident, 'update', connection, destination, '', 'pending', 0, 0, 0, 0, 0, '',
 				'{"channel":"' || channel || '"}'
 			FROM messages WHERE channel <> 'ticket' AND incident IN (`, 1, len(args), `)
 			ON CONFLICT (id) DO UPDATE SET state = 'pending', due = 0, revision = outbox.revision + 1`), args...)

@@ -20,7 +20,8 @@ type Outgoing struct {
 	Org         string
 	Incident    string
 	Kind        string // page, update, card, approval, ticket …
-	Destination string // what may hang or fail together: connection and address
+	Destination string // what may hang or fail together: a connection
+	Place       string // where the incident's message stands: connection and address
 	ClimbStep   string // of a page: climb/round/step/user
 	Due         time.Time
 	Body        json.RawMessage
@@ -89,13 +90,13 @@ func rankOf(o Outgoing) int {
 	return 1
 }
 
-const outgoingColumns = `id, org, incident, kind, destination, climb_step, due, attempt, revision, state, error, body`
+const outgoingColumns = `id, org, incident, kind, destination, place, climb_step, due, attempt, revision, state, error, body`
 
 func scanOutgoing(rows *sql.Rows) (Outgoing, error) {
 	var o Outgoing
 	var due int64
 	var body []byte
-	err := rows.Scan(&o.ID, &o.Org, &o.Incident, &o.Kind, &o.Destination, &o.ClimbStep, &due, &o.Attempt, &o.Revision, &o.State, &o.Error, &body)
+	err := rows.Scan(&o.ID, &o.Org, &o.Incident, &o.Kind, &o.Destination, &o.Place, &o.ClimbStep, &due, &o.Attempt, &o.Revision, &o.State, &o.Error, &body)
 	o.Due, o.Body = time.UnixMicro(due).UTC(), body
 	return o, err
 }

@@ -121,6 +121,7 @@ CREATE TABLE outbox (
     incident    TEXT NOT NULL,
     kind        TEXT NOT NULL,
     destination TEXT NOT NULL,
+    place       TEXT NOT NULL,
     climb_step  TEXT NOT NULL,
     state       TEXT NOT NULL,
     due         BIGINT NOT NULL,
