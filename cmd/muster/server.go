@@ -37,6 +37,13 @@ const (
 // read in the meantime.
 const startWithin = 2 * time.Minute
 
+// A replica that starts at the same time may apply its configuration first.
+// This one then tries again, once it has seen what the other did.
+const (
+	applyTries = 20
+	applyAgain = 250 * time.Millisecond
+)
+
 // serveOptions say what a server is made of. Only Database and Key must be
 // there.
 type serveOptions struct {
@@ -135,6 +142,14 @@ func (s *server) begin(ctx context.Context, o serveOptions) error {
 		return nil
 	}
 	applied, err := s.engine.Apply(ctx, "", o.Config, incident.Cause{Actor: incident.System, Origin: "start"})
+	for try := 0; errors.Is(err, store.ErrMoved) && try < applyTries; try++ { // another replica was at it
+		select {
+		case <-time.After(applyAgain):
+		case <-ctx.Done():
+			return fmt.Errorf("--config: %w", context.Cause(ctx))
+		}
+		applied, err = s.engine.Apply(ctx, "", o.Config, incident.Cause{Actor: incident.System, Origin: "start"})
+	}
 	if err != nil {
 		return fmt.Errorf("--config: %w", err)
 	}

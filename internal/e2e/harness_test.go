@@ -6,7 +6,6 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -135,26 +134,35 @@ type server struct {
 // serve starts a server on a free port and waits until it is ready.
 func serve(t *testing.T, name, database string, args ...string) *server {
 	t.Helper()
+	s := launch(t, name, database, args...)
+	if err := s.await(); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// launch starts a server, and await waits for it.
+func launch(t *testing.T, name, database string, args ...string) *server {
+	t.Helper()
 	args = append([]string{"serve", "--database", database, "--listen", "127.0.0.1:0"}, args...)
 	env := []string{"MUSTER_SECRET_KEY=" + secretKey, "MUSTER_ADMIN_TOKEN=" + adminToken}
-	s := &server{process: start(t, name, env, binary, args...)}
+	return &server{process: start(t, name, env, binary, args...)}
+}
+
+func (s *server) await() error {
 	listens := regexp.MustCompile(`(?m)^Muster \S+ listens on (\S+)$`)
-	err := eventually(30*time.Second, func() error {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
 		if found := listens.FindStringSubmatch(s.output.String()); found != nil {
 			s.api = api{base: found[1], token: adminToken}
 			return nil
 		}
 		select {
 		case <-s.ended:
-			return fmt.Errorf("it ended: %v", s.err)
-		default:
-			return errors.New("it does not listen yet")
+			return fmt.Errorf("%s ended: %v", s.name, s.err)
+		case <-time.After(20 * time.Millisecond):
 		}
-	})
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", name, err, s.output.String())
 	}
-	return s
+	return fmt.Errorf("%s does not listen after 30 s", s.name)
 }
 
 // eventually asks again and again until there is no error, or the time is over.

@@ -18,12 +18,12 @@ func TestReplicas(t *testing.T) {
 	config := write(t, t.TempDir(), "shop.yaml", shop(pager.URL, services))
 
 	// Both start at once: they migrate and apply one after the other.
-	replicas := make([]*server, 2)
-	var starting sync.WaitGroup
-	for i := range replicas {
-		starting.Go(func() { replicas[i] = serve(t, fmt.Sprintf("replica %d", i), database, "--config", config) })
+	replicas := []*server{launch(t, "replica 0", database, "--config", config), launch(t, "replica 1", database, "--config", config)}
+	for _, s := range replicas {
+		if err := s.await(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	starting.Wait()
 
 	const events = 200
 	var mu sync.Mutex
