@@ -69,8 +69,9 @@ const (
 // resolve that is older by the sender's clock than the last trigger is stale,
 // and so is a trigger not newer than the last resolve. Signals without a date
 // count in the order of arrival. When Effect is Started, the returned alert is
-// a new one and has no ID and no IncidentID yet.
+// a new one and has no ID and no IncidentID yet; so has a new tombstone.
 func (a Alert) Receive(s Signal, now time.Time) (Alert, Effect) {
+	now, s.Sent, s.Until = instant(now), instant(s.Sent), instant(s.Until)
 	if s.Resolve {
 		return a.receiveResolve(s, now)
 	}
@@ -87,8 +88,10 @@ func (a Alert) receiveTrigger(s Signal, now time.Time) (Alert, Effect) {
 	if a.Status == Firing {
 		a.Count++
 		a.LastAt, a.LastEvent = now, s.Event
+		if s.Sent.IsZero() || !s.Sent.Before(a.Triggered) { // one that was overtaken takes no promise back
+			a.Until = s.Until
+		}
 		a.Triggered = later(a.Triggered, s.Sent)
-		a.Until = s.Until
 		if s.Severity.Rank() < a.Severity.Rank() {
 			a.Severity = s.Severity
 		}
@@ -123,7 +126,7 @@ func (a Alert) receiveResolve(s Signal, now time.Time) (Alert, Effect) {
 // opens a new alert, even one that its sender dates before this.
 func (a Alert) Close(now time.Time) Alert {
 	if a.Status == Firing {
-		a.Status, a.ResolvedAt = AlertOverHand, now
+		a.Status, a.ResolvedAt = AlertOverHand, instant(now)
 	}
 	return a
 }

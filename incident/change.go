@@ -3,6 +3,7 @@ package incident
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -25,10 +26,16 @@ type Change struct {
 
 // add decides one entry: it numbers it, applies it and keeps it.
 func (c *Change) add(now time.Time, by Cause, kind Kind, data Data) {
-	e := Entry{Seq: c.Incident.Seq + 1, At: now, Kind: kind, Cause: by, Schema: Schema, Data: data}
+	data.Due, data.Until = instant(data.Due), instant(data.Until)
+	e := Entry{Seq: c.Incident.Seq + 1, At: instant(now), Kind: kind, Cause: by, Schema: Schema, Data: data}
 	c.Incident = c.Incident.Apply(e)
 	c.Entries = append(c.Entries, e)
 }
+
+// instant is how instants are kept: UTC, to the microsecond, without the
+// reading of a monotonic clock, so that a row, its timeline and what was
+// decided are equal.
+func instant(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
 // Then appends a later change of the same incident to c.
 func (c Change) Then(next Change) Change {
@@ -169,6 +176,7 @@ func Reassign(inc Incident, targets []string, now time.Time, by Cause) (Change, 
 	if len(targets) == 0 {
 		return Change{}, fmt.Errorf("%w: targets: name at least one user, team or schedule", ErrInvalid)
 	}
+	targets = slices.Clone(targets)
 	policy := inc.Policy
 	wait := 5 * time.Minute
 	if len(policy.Steps) > 0 {
