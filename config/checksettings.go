@@ -31,19 +31,19 @@ func (d Doc) checkSettings(kinds Kinds) Errors {
 		c, path := d.Connections[slug], "connections."+slug
 		if k, ok := kindAt(kinds.Connections, "kind of connection", c.Kind, path); ok {
 			out = append(out, k.checkAddress(d.places, join(path, c.Kind), c.Address)...)
-			out = append(out, k.check(d.places, path, c.Settings, false, nil)...)
+			out = append(out, k.check(d.places, path, c.Settings, false, nil, "allow")...)
 		}
 	}
 	for _, slug := range sortedKeys(d.Integrations) {
 		i, path := d.Integrations[slug], "integrations."+slug
 		if k, ok := kindAt(kinds.Sources, "kind of source", i.Kind, path+".kind"); ok {
-			out = append(out, k.check(d.places, path, i.Settings, false, nil)...)
+			out = append(out, k.check(d.places, path, i.Settings, false, nil, integrationKeys...)...)
 		}
 	}
 	for _, slug := range sortedKeys(d.Services) {
 		s, path := d.Services[slug], "services."+slug
 		if k, ok := kindAt(kinds.Trackers, "kind of tracker", s.Ticket.Kind, path+".ticket"); ok {
-			out = append(out, k.check(d.places, path+".ticket", s.Ticket.Settings, false, nil)...)
+			out = append(out, k.check(d.places, path+".ticket", s.Ticket.Settings, false, nil, "on", "kind", "connection")...)
 		}
 		out = append(out, d.checkEnvironments(kinds, slug)...)
 	}

@@ -12,15 +12,16 @@ import (
 
 // check returns what is wrong with settings of kind k, which stand at path.
 // templates says that {{ }} may stand in values, whose type is then not known.
-// given are settings that come from elsewhere, and may be nil.
-func (k Kind) check(at places, path string, set Settings, templates bool, given Settings) Errors {
+// given are settings that come from elsewhere, and may be nil; beside are the
+// keys that may stand next to them, for suggestions.
+func (k Kind) check(at places, path string, set Settings, templates bool, given Settings, beside ...string) Errors {
 	var out Errors
 	shapes := map[string]string{} // of each name that is set: one, map
 	for _, flat := range slices.Sorted(maps.Keys(set)) {
 		name, _, nested := strings.Cut(flat, ".")
 		f, ok := k.field(name)
 		if !ok {
-			p := at.at(join(path, name), "unknown key", suggest(name, k.fieldNames()))
+			p := at.at(join(path, name), "unknown key", suggest(name, append(k.fieldNames(), beside...)))
 			if !slices.Contains(out, p) {
 				out = append(out, p)
 			}

@@ -20,6 +20,9 @@ type Integration struct {
 // minKey is the length of a key below which it could be found by trying.
 const minKey = 8
 
+// integrationKeys are the keys of every integration; others are settings of its kind.
+var integrationKeys = []string{"kind", "key", "service", "group_by"}
+
 func readIntegration(n node) Integration {
 	o := n.entries()
 	var i Integration
@@ -40,7 +43,7 @@ func readIntegration(n node) Integration {
 	i.Service = o.slug("service")
 	i.GroupBy = o.lines("group_by")
 	if known { // without the kind nobody knows what is a secret
-		i.Settings, i.Secrets = o.settings(kind, "kind", "key", "service", "group_by")
+		i.Settings, i.Secrets = o.settings(kind, integrationKeys...)
 	}
 	return i
 }
