@@ -102,7 +102,9 @@ func TestSamples(t *testing.T) {
 		must(t, err)
 		var a IntakeAnswer
 		w.ask(202, &a, "", "POST", "/intake/alertmanager/key-of-prometheus-0123", string(body))
-		var sent struct{ Alerts []struct{ Fingerprint string } }
+		var sent struct {
+			Alerts []struct{ Fingerprint string }
+		}
 		must(t, json.Unmarshal(body, &sent))
 		if len(a.Events) != len(sent.Alerts) {
 			t.Errorf("%s: %d events of %d alerts", name, len(a.Events), len(sent.Alerts))

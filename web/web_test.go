@@ -127,11 +127,12 @@ func (w *world) configure() {
 			}
 		}
 	}
-	for name, of := range map[string]struct{ org, name, role string }{
-		"viewer": {"shop", "reader", "viewer"}, "responder": {"shop", "ana", "responder"}, "other": {"shop", "bot", "responder"},
-		"admin": {"shop", "ci", "admin"}, "integration": {"shop", "sender", "integration"}, "bank": {"bank", "eve", "admin"},
+	for _, of := range []struct{ token, org, name, role string }{
+		{"viewer", "shop", "reader", "viewer"}, {"responder", "shop", "ana", "responder"}, {"other", "shop", "bot", "responder"},
+		{"admin", "shop", "ci", "admin"}, {"integration", "shop", "sender", "integration"}, {"bank", "bank", "eve", "admin"},
 	} {
-		_, w.tokens[name], err = e.AddToken(w.t.Context(), w.org(of.org), of.name, of.role)
+		tick()
+		_, w.tokens[of.token], err = e.AddToken(w.t.Context(), w.org(of.org), of.name, of.role)
 		must(w.t, err)
 	}
 }
@@ -209,9 +210,13 @@ func (w *world) ask(status int, out any, token, method, path, body string, heade
 	return r
 }
 
+// tick lets a millisecond go by: ids made in one are in no order.
+func tick() { time.Sleep(2 * time.Millisecond) }
+
 // trigger sends an event and returns what was answered about it.
 func (w *world) trigger(key string) engine.Accepted {
 	w.t.Helper()
+	tick()
 	var a IntakeAnswer
 	w.ask(http.StatusAccepted, &a, "", "POST", "/intake/events/key-of-own-0123456789", `{"key":"`+key+`","title":"Disk full on `+key+`","severity":"critical"}`)
 	if len(a.Events) != 1 || len(a.Warnings) != 0 {
