@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/musterhq/muster/config"
 	"github.com/musterhq/muster/incident"
 	"github.com/musterhq/muster/internal/id"
 	"github.com/musterhq/muster/internal/wire"
@@ -279,7 +282,7 @@ func (e *Engine) plan(ctx context.Context, s *setup, inc incident.Incident, run 
 		run.Steps = nil
 		return e.saveEnded(ctx, s, run, at)
 	}
-	body, err := json.Marshal(book)
+	body, err := bodyOf(book)
 	if err != nil {
 		return err
 	}
@@ -313,6 +316,33 @@ func (e *Engine) plan(ctx context.Context, s *setup, inc incident.Incident, run 
 	})
 }
 
+// bodyOf is a runbook as approvals are bound to it: without its secrets, so
+// that the hash tells nothing about them.
+func bodyOf(book config.Runbook) (json.RawMessage, error) {
+	book.Steps = slices.Clone(book.Steps)
+	for i, step := range book.Steps {
+		step.Settings = maps.Clone(step.Settings)
+		for _, name := range step.Secrets {
+			step.Settings[name] = config.Masked
+		}
+		book.Steps[i] = step
+	}
+	return json.Marshal(book)
+}
+
+// planHash is the hash of a run's plans under a runbook.
+func planHash(book config.Runbook, run runbook.Run) (string, error) {
+	body, err := bodyOf(book)
+	if err != nil {
+		return "", err
+	}
+	plans := make([]runbook.Plan, len(run.Steps))
+	for i, step := range run.Steps {
+		plans[i] = step.Plan
+	}
+	return runbook.Hash(body, nil, run.Target, plans)
+}
+
 func runbookCause(r runbook.Run) incident.Cause {
 	return incident.Cause{Actor: incident.Actor("runbook:" + r.Runbook), Origin: "engine"}
 }
@@ -337,6 +367,9 @@ func (e *Engine) env(s *setup, inc incident.Incident, run runbook.Run, step conf
 	if env.Params, err = e.params(step); err != nil {
 		return kind, env, err
 	}
+	for _, name := range step.Secrets {
+		env.Secrets = append(env.Secrets, env.Params[name])
+	}
 	if kind.Connection == "" {
 		return kind, env, nil
 	}
@@ -349,6 +382,9 @@ func (e *Engine) env(s *setup, inc incident.Incident, run runbook.Run, step conf
 	}
 	l, err := e.open(s, slug)
 	env.Connection, env.Wire = l.settings, l.wire
+	for _, name := range s.doc.Connections[slug].Secrets {
+		env.Secrets = append(env.Secrets, l.settings[name])
+	}
 	return kind, env, err
 }
 
@@ -382,18 +418,25 @@ func (e *Engine) step(ctx context.Context, s *setup, inc incident.Incident, run 
 		return e.endRun(ctx, s, run, runbook.Stop{Reason: "the runbook was edited since its plan was made"}, at)
 	}
 	kind, env, err := e.env(s, inc, run, book.Steps[i])
-	if err != nil {
-		return e.reported(ctx, s, run, i, runbook.Result{}, err)
+	if err != nil { // a connection is gone, or a secret cannot be read
+		if run.Steps[i].InFlight() {
+			return e.follow(ctx, s, run, i, runbook.AfterLook(i, run.Steps[i].Result, runbook.Result{}, err))
+		}
+		return e.endRun(ctx, s, run, runbook.Stop{Reason: err.Error()}, at)
 	}
 	callCtx, cancel := context.WithTimeout(ctx, runLease-5*time.Second)
 	defer cancel()
 	if run.Steps[i].InFlight() { // after a crash, too: Look decides, and nothing is applied again
 		result, err := kind.Look(callCtx, env, run.Steps[i].Plan, run.Steps[i].Result)
-		return e.looked(ctx, s, run, i, result, err)
+		return e.follow(ctx, s, run, i, runbook.AfterLook(i, run.Steps[i].Result, result, err))
 	}
-	begun, err := run.Do(runbook.Begin{Step: i, Hash: run.Hash}, at)
+	hash, err := planHash(book, run) // of the runbook as it is now: an edit after the approval shows
+	if err != nil {
+		return err
+	}
+	begun, err := run.Do(runbook.Begin{Step: i, Hash: hash}, at)
 	if errors.Is(err, runbook.ErrMove) {
-		return e.endRun(ctx, s, run, runbook.Expire{}, at)
+		return e.endRun(ctx, s, run, runbook.Stop{Reason: short(err)}, at)
 	}
 	if err != nil {
 		return err
@@ -414,39 +457,14 @@ func (e *Engine) step(ctx context.Context, s *setup, inc incident.Incident, run 
 	}
 	begun.Version++
 	result, err := kind.Apply(callCtx, env, begun.Steps[i].Plan)
-	return e.reported(ctx, s, begun, i, result, err)
+	return e.follow(ctx, s, begun, i, runbook.AfterApply(i, result, err))
 }
 
-// reported stores what Apply returned. An error means that nothing was changed.
-func (e *Engine) reported(ctx context.Context, s *setup, run runbook.Run, i int, result runbook.Result, err error) error {
-	if err == nil {
-		return e.report(ctx, s, run, i, result)
-	}
-	refused, after := wire.Verdict(err)
-	if refused {
-		return e.report(ctx, s, run, i, runbook.Result{Done: true, Outcome: runbook.OutcomeRefused, Detail: err.Error()})
-	}
+// follow gives a run the command that what a step returned leads to, and
+// stores it.
+func (e *Engine) follow(ctx context.Context, s *setup, run runbook.Run, i int, c runbook.Command) error {
 	at := now()
-	next, err2 := run.Do(runbook.Postpone{Step: i, After: after, Reason: err.Error()}, at)
-	if err2 != nil {
-		return err2
-	}
-	return e.saveMoved(ctx, s, run, next, i, at)
-}
-
-// looked stores what Look returned. An error means that it could not look now.
-func (e *Engine) looked(ctx context.Context, s *setup, run runbook.Run, i int, result runbook.Result, err error) error {
-	if err != nil {
-		_, after := wire.Verdict(err)
-		result = run.Steps[i].Result
-		result.Done, result.Outcome, result.Again, result.Detail = false, "", max(after, 5*time.Second), err.Error()
-	}
-	return e.report(ctx, s, run, i, result)
-}
-
-func (e *Engine) report(ctx context.Context, s *setup, run runbook.Run, i int, result runbook.Result) error {
-	at := now()
-	next, err := run.Do(runbook.Report{Step: i, Result: result}, at)
+	next, err := run.Do(c, at)
 	if err != nil {
 		return err
 	}
