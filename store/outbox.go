@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/musterhq/muster/incident"
 )
@@ -34,17 +35,14 @@ type Outgoing struct {
 
 // Claim leases up to limit due rows until the given instant, at most perDest
 // for each destination, none of the busy ones: pages first, then what is due
-// longest. Claim is a unit of its own.
+// longest. A busy destination that ends in a blank stands for all that begin
+// with it: every address behind one connection. Claim is a unit of its own.
 func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest int, busy []string) ([]Outgoing, error) {
 	var claimed []Outgoing
 	err := s.Write(ctx, func(t *Tx) error {
 		claimed = nil
-		args := []any{until.UnixMicro(), now.UnixMicro(), limit, perDest}
-		exclude := ""
-		if len(busy) > 0 {
-			exclude = ` AND destination NOT IN (` + marks(len(busy), 5) + `)`
-			args = append(args, anys(busy)...)
-		}
+		exclude, excluded := free(busy, 5)
+		args := append([]any{until.UnixMicro(), now.UnixMicro(), limit, perDest}, excluded...)
 		// The outermost condition is checked again after a wait for another
 		// replica's lock; the inner ones are not.
 		rows, err := t.b.c.conn.QueryContext(t.b.ctx, `
@@ -80,6 +78,21 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest 
 	return claimed, err
 }
 
+// free is the condition that leaves busy destinations out, with placeholders
+// from a number on.
+func free(busy []string, from int) (condition string, args []any) {
+	for _, b := range busy {
+		if !strings.HasSuffix(b, " ") {
+			args = append(args, b)
+			condition += fmt.Sprintf(` AND destination <> $%d`, from+len(args)-1)
+			continue
+		}
+		args = append(args, utf8.RuneCountInString(b), b)
+		condition += fmt.Sprintf(` AND substr(destination, 1, $%d) <> $%d`, from+len(args)-2, from+len(args)-1)
+	}
+	return condition, args
+}
+
 // pagesFirst is the order in which rows leave; rankOf is its first part.
 const pagesFirst = `CASE kind WHEN 'page' THEN 0 ELSE 1 END, due, id`
 
@@ -102,9 +115,11 @@ func scanOutgoing(rows *sql.Rows) (Outgoing, error) {
 }
 
 // NextDue returns when the next row of the outbox is due, or the zero instant.
-func (s *Store) NextDue(ctx context.Context) (time.Time, error) {
+// Busy destinations are left out, as by Claim.
+func (s *Store) NextDue(ctx context.Context, busy ...string) (time.Time, error) {
 	var due sql.NullInt64
-	err := s.read.QueryRowContext(ctx, `SELECT min(CASE WHEN lease_until > due THEN lease_until ELSE due END) FROM outbox WHERE state = 'pending'`).Scan(&due)
+	exclude, args := free(busy, 1)
+	err := s.read.QueryRowContext(ctx, `SELECT min(CASE WHEN lease_until > due THEN lease_until ELSE due END) FROM outbox WHERE state = 'pending'`+exclude, args...).Scan(&due)
 	return instant(due), wrap("next due", err)
 }
 

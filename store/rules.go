@@ -82,6 +82,36 @@ func (s *Store) RuleState(ctx context.Context, org, rule string) (body []byte, e
 	return body, notFound("state of rule "+rule, err)
 }
 
+// RuleStates returns what PutRuleState kept of all rules of an organization.
+func (s *Store) RuleStates(ctx context.Context, org string) (bodies map[string][]byte, err error) {
+	rows, err := s.read.QueryContext(ctx, `SELECT rule, body FROM rule_states WHERE org = $1`, org)
+	if err != nil {
+		return nil, fmt.Errorf("states of rules: %w", err)
+	}
+	defer rows.Close()
+	bodies = map[string][]byte{}
+	for rows.Next() {
+		var rule string
+		var body []byte
+		if err := rows.Scan(&rule, &body); err != nil {
+			return nil, fmt.Errorf("states of rules: %w", err)
+		}
+		bodies[rule] = body
+	}
+	return bodies, wrap("states of rules", rows.Err())
+}
+
+// DropRule forgets a rule's state, and its counts of the seconds after an
+// instant: they speak of a question that nobody asks any more. Earlier counts
+// stay, for charts.
+func (t *Tx) DropRule(org, rule string, after time.Time) error {
+	if _, err := t.exec("drop a rule's state", `DELETE FROM rule_states WHERE org = $1 AND rule = $2`, org, rule); err != nil {
+		return err
+	}
+	_, err := t.exec("drop window counts", `DELETE FROM windows WHERE org = $1 AND rule = $2 AND second > $3`, org, rule, after.Unix())
+	return err
+}
+
 // PutTail keeps how far a log file was read.
 func (t *Tx) PutTail(org, source, path string, body []byte) error {
 	_, err := t.exec("keep a tail's position", `

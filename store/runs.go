@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -142,23 +143,46 @@ type PastRuns struct {
 
 // PastRuns returns what was before a run, since an instant, for its budget.
 func (s *Store) PastRuns(ctx context.Context, org, runbook, target, except string, since time.Time) (PastRuns, error) {
-	var past PastRuns
-	rows, err := s.read.QueryContext(ctx, `
-		SELECT id, started_at, ended_at FROM runs
-		WHERE org = $1 AND runbook = $2 AND target = $3 AND id <> $4 AND started_at IS NOT NULL AND (started_at >= $5 OR ended_at IS NULL OR ended_at >= $5)
-		ORDER BY started_at`, org, runbook, target, except, since.UnixMicro())
+	rows, err := s.read.QueryContext(ctx, pastRuns, org, runbook, target, since.UnixMicro())
 	if err != nil {
-		return past, fmt.Errorf("earlier runs: %w", err)
+		return PastRuns{}, fmt.Errorf("earlier runs: %w", err)
 	}
+	return scanPast(rows, except)
+}
+
+// PastRuns is Store.PastRuns for a run that is about to begin: until the commit
+// no other run against the target can.
+func (t *Tx) PastRuns(org, runbook, target, except string, since time.Time) (PastRuns, error) {
+	rows, err := t.b.c.query(t.b.ctx, pastRuns+t.b.c.s.dialect.forUpdate, org, runbook, target, since.UnixMicro())
+	if err != nil {
+		return PastRuns{}, t.b.fail("earlier runs", err)
+	}
+	past, err := scanPast(rows, except)
+	if err != nil {
+		return past, t.b.fail("earlier runs", err)
+	}
+	return past, nil
+}
+
+// pastRuns lists those that have not begun, too: they are what a Tx must lock.
+const pastRuns = `
+	SELECT id, started_at, ended_at FROM runs
+	WHERE org = $1 AND runbook = $2 AND target = $3 AND (ended_at IS NULL OR ended_at >= $4 OR started_at >= $4)
+	ORDER BY id`
+
+func scanPast(rows *sql.Rows, except string) (PastRuns, error) {
 	defer rows.Close()
+	var past PastRuns
 	for rows.Next() {
 		var runID string
-		var began int64
-		var ended sql.NullInt64
+		var began, ended sql.NullInt64
 		if err := rows.Scan(&runID, &began, &ended); err != nil {
 			return past, fmt.Errorf("earlier runs: %w", err)
 		}
-		past.Began = append(past.Began, time.UnixMicro(began).UTC())
+		if runID == except || !began.Valid {
+			continue
+		}
+		past.Began = append(past.Began, instant(began))
 		switch at := instant(ended); {
 		case at.IsZero():
 			past.Open = runID
@@ -166,7 +190,8 @@ func (s *Store) PastRuns(ctx context.Context, org, runbook, target, except strin
 			past.Ended = at
 		}
 	}
-	return past, rows.Err()
+	slices.SortFunc(past.Began, time.Time.Compare)
+	return past, wrap("earlier runs", rows.Err())
 }
 
 // HurryRuns makes the open runs of an incident due at once.
