@@ -45,16 +45,20 @@ func (e *Engine) Intake(ctx context.Context, from Sender, events []event.Event, 
 		return nil, err
 	}
 	keys := make([]store.AlertKey, 0, len(events))
+	groups := make([]string, len(events))
 	raw := make([]json.RawMessage, len(events))
+	source := origin{
+		integration: from.Integration, service: from.Service, groupBy: from.GroupBy,
+		cause: incident.Cause{Actor: incident.Actor("integration:" + from.Integration), Origin: from.Kind},
+	}
 	for i, ev := range events {
 		keys = append(keys, store.AlertKey{Org: from.Org, Integration: from.Integration, Key: ev.Key})
 		if raw[i], err = json.Marshal(ev); err != nil {
 			return nil, fmt.Errorf("event %d: %w", i, err)
 		}
-	}
-	source := origin{
-		integration: from.Integration, service: from.Service, groupBy: from.GroupBy,
-		cause: incident.Cause{Actor: incident.Actor("integration:" + from.Integration), Origin: from.Kind},
+		if ev.Action == event.Trigger {
+			groups[i] = groupKey(source, ev, s.service(ev.Service, from.Service))
+		}
 	}
 	var accepted []Accepted
 	err = e.Store.Write(ctx, func(t *store.Tx) error {
@@ -73,7 +77,7 @@ func (e *Engine) Intake(ctx context.Context, from Sender, events []event.Event, 
 			accepted = append(accepted, got)
 		}
 		return nil
-	}, store.Events(len(events), keys...))
+	}, store.Events(len(events), keys...), store.Joining(groups))
 	if err != nil {
 		return nil, fmt.Errorf("intake: %w", err)
 	}

@@ -20,6 +20,7 @@ type unit struct {
 	run    func(*Tx) error
 	weight int
 	keys   []AlertKey // to be read ahead, all units' in one query
+	groups []string   // of the incidents that they would join
 	err    error
 	done   chan struct{}
 }
@@ -32,6 +33,11 @@ type WriteOption func(*unit)
 func Events(n int, keys ...AlertKey) WriteOption {
 	return func(u *unit) { u.weight, u.keys = max(1, n), keys }
 }
+
+// Joining names, for each key of Events, the group of the open incident that its
+// alert would join if it began now, or "". They are read ahead too, but for
+// those of alerts that fire already: repeats join nothing.
+func Joining(groups []string) WriteOption { return func(u *unit) { u.groups = groups } }
 
 // Write runs a unit in the next commit and returns when it is durable. The
 // unit's error, if any, is returned and nothing of it is kept, while the other

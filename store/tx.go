@@ -90,6 +90,9 @@ func (b *batch) runAll(units []*unit) (errs []error, err error) {
 	if err := b.readAhead(units); err != nil {
 		return nil, err
 	}
+	if err := b.readGroups(units); err != nil {
+		return nil, err
+	}
 	errs = make([]error, len(units))
 	for i, u := range units {
 		tx := &Tx{b: b, staged: newStaged(), numbers: map[counterKey]int64{}}
@@ -216,15 +219,72 @@ func (t *Tx) scanIncident(what string, rows *sql.Rows, err error) (incident.Inci
 	if err := rows.Scan(&version, &body); err != nil {
 		return inc, t.b.fail(what, err)
 	}
-	if err := json.Unmarshal(body, &inc); err != nil {
-		return inc, fmt.Errorf("%s: unreadable row: %w", what, err)
-	}
-	inc.Version = version
-	t.b.all.incidents[inc.ID] = &incidentRow{incident: inc, base: version}
-	if inc.Open() {
-		t.b.all.groups[groupKey{inc.Org, inc.GroupKey}] = inc.ID
+	inc, err = t.b.keep(version, body)
+	if err != nil {
+		return inc, fmt.Errorf("%s: %w", what, err)
 	}
 	return inc, nil
+}
+
+// keep remembers an incident that was read.
+func (b *batch) keep(version int64, body []byte) (inc incident.Incident, err error) {
+	if err := json.Unmarshal(body, &inc); err != nil {
+		return inc, fmt.Errorf("unreadable row: %w", err)
+	}
+	inc.Version = version
+	b.all.incidents[inc.ID] = &incidentRow{incident: inc, base: version}
+	if inc.Open() {
+		b.all.groups[groupKey{inc.Org, inc.GroupKey}] = inc.ID
+	}
+	return inc, nil
+}
+
+// readGroups reads the open incidents that the units' alerts will join, in few
+// queries, and remembers the groups that have none.
+func (b *batch) readGroups(units []*unit) error {
+	byOrg := map[string][]string{}
+	for _, u := range units {
+		for i, group := range u.groups[:min(len(u.groups), len(u.keys))] {
+			key := groupKey{u.keys[i].Org, group}
+			if _, known := b.all.groups[key]; group == "" || known || b.all.alerts[u.keys[i]].alert.Status == incident.Firing {
+				continue
+			}
+			b.all.groups[key] = ""
+			byOrg[key.org] = append(byOrg[key.org], group)
+		}
+	}
+	// In one order, so that two replicas do not wait for each other in a circle.
+	for _, org := range slices.Sorted(maps.Keys(byOrg)) {
+		groups := byOrg[org]
+		slices.Sort(groups)
+		err := inChunks(len(groups), func(from, to int) error {
+			return b.readOpen(b.c.list(`SELECT version, body FROM incidents WHERE status <> 'resolved' AND org = $1 AND group_key IN (`, 2, to-from,
+				`) ORDER BY group_key`+b.c.s.dialect.forUpdate), append([]any{org}, anys(groups[from:to])...))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *batch) readOpen(text string, args []any) error {
+	rows, err := b.c.query(b.ctx, text, args...)
+	if err != nil {
+		return fmt.Errorf("read open incidents: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var version int64
+		var body []byte
+		if err := rows.Scan(&version, &body); err != nil {
+			return fmt.Errorf("read open incidents: %w", err)
+		}
+		if _, err := b.keep(version, body); err != nil {
+			return fmt.Errorf("read open incidents: %w", err)
+		}
+	}
+	return rows.Err()
 }
 
 // Save stages a change of an incident: its state, its entries, its pages.

@@ -78,7 +78,9 @@ CREATE TABLE alerts (
     version     BIGINT NOT NULL,
     body        TEXT NOT NULL
 );
-CREATE UNIQUE INDEX alerts_newest ON alerts (org, integration, dedup_key) WHERE newest = 1;
+-- What is looked up by a list comes first: led by a column that all rows share,
+-- PostgreSQL reads the whole index for a list, until the table is analyzed.
+CREATE UNIQUE INDEX alerts_newest ON alerts (dedup_key, integration, org) WHERE newest = 1;
 CREATE INDEX alerts_of_incident ON alerts (incident, id);
 CREATE INDEX alerts_expiring ON alerts (until) WHERE until IS NOT NULL AND status = 'firing';
 CREATE INDEX alerts_listed ON alerts (org, id);
@@ -98,7 +100,7 @@ CREATE TABLE incidents (
     version   BIGINT NOT NULL,
     body      TEXT NOT NULL
 );
-CREATE UNIQUE INDEX incidents_open ON incidents (org, group_key) WHERE status <> 'resolved';
+CREATE UNIQUE INDEX incidents_open ON incidents (group_key, org) WHERE status <> 'resolved';
 CREATE UNIQUE INDEX incidents_number ON incidents (org, number);
 CREATE INDEX incidents_due ON incidents (due) WHERE due IS NOT NULL;
 CREATE INDEX incidents_listed ON incidents (org, status, id);
