@@ -155,27 +155,8 @@ func newTestEngine(t *testing.T, st *store.Store, network http.RoundTripper) *en
 	}
 	return engine.New(engine.Deps{
 		Store: st, Wire: wire.New(wire.Options{Now: time.Now, Transport: network}), Channels: notify.Kinds, Steps: runbook.Steps,
-		Trackers: ticket.Trackers, Kinds: testKinds(), Key: key, Keep: store.Keep{Tombstones: time.Hour},
+		Trackers: ticket.Trackers, Kinds: engine.KindsOf(notify.Kinds, runbook.Steps, ticket.Trackers), Key: key, Keep: store.Keep{Tombstones: time.Hour},
 	})
-}
-
-func testKinds() config.Kinds {
-	k := config.Kinds{Connections: []config.Kind{{Name: "gitlab", Fields: []config.Field{{Name: "token", Secret: true}}}}}
-	for _, c := range notify.Kinds {
-		k.Channels = append(k.Channels, c.Kind)
-		url := c.URL
-		k.Connections = append(k.Connections, config.Kind{Name: c.Name, Fields: c.Fields, Address: &url})
-	}
-	for _, s := range runbook.Steps {
-		k.Steps = append(k.Steps, s.Kind)
-	}
-	for _, s := range event.Sources {
-		k.Sources = append(k.Sources, config.Kind{Name: s.Name})
-	}
-	for _, tr := range ticket.Trackers {
-		k.Trackers = append(k.Trackers, tr.Kind)
-	}
-	return k
 }
 
 func (n *night) clock() string {

@@ -26,6 +26,13 @@ var GitLabConnection = config.Kind{
 // Connections are the kinds of connection that steps need.
 var Connections = []config.Kind{GitLabConnection}
 
+// Environments say what a service's environment tells of itself, by kind of
+// connection.
+var Environments = []config.Kind{{Name: "gitlab", Fields: []config.Field{
+	{Name: "project", Label: "Project", Help: "its path, group/project, or its number", Required: true},
+	{Name: "environment", Label: "Environment", Help: "as GitLab calls it", Required: true},
+}}}
+
 // How many deployments the choice looks back, and in pages of what size.
 const (
 	historyPages = 2
