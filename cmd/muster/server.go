@@ -194,8 +194,8 @@ func (s *server) readiness(next http.Handler) http.Handler {
 
 // Stop ends the server in order: /readyz says 503, new connections are
 // refused, requests in flight and then the loops come to their end, the
-// database is closed. What does not end in time is cut off, and named in the
-// error: the database is consistent all the same.
+// database is closed. What does not end in time is cut off, which the database
+// survives as it survives a crash.
 func (s *server) Stop(ctx context.Context) error {
 	s.draining.Store(true)
 	select {
@@ -204,11 +204,11 @@ func (s *server) Stop(ctx context.Context) error {
 	}
 	requests, cancel := context.WithTimeout(ctx, drainRequests)
 	defer cancel()
-	var errs []error
 	if err := s.http.Shutdown(requests); err != nil {
-		errs = append(errs, fmt.Errorf("requests were cut off: %w", err), s.http.Close())
+		s.log.Warn("requests that did not end were cut off", "error", err)
+		s.http.Close()
 	}
-	return errors.Join(append(errs, s.stopLoops())...)
+	return s.stopLoops()
 }
 
 func (s *server) stopLoops() error {
