@@ -142,6 +142,39 @@ func TestSecondAcknowledge(t *testing.T) {
 	}
 }
 
+// TestAcknowledgedAt: who acknowledged is the last one, when is the first time.
+func TestAcknowledgedAt(t *testing.T) {
+	inc := incident.Open(incident.Opening{ID: "i1", Org: "o1"}, nine, ana).Incident
+	for i, actor := range []incident.Actor{"user:bob", "user:chi"} {
+		c, err := incident.Acknowledge(inc, nine.Add(time.Duration(i+1)*time.Minute), incident.Cause{Actor: actor})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if inc = c.Incident; inc.AckedBy != string(actor) || !inc.AckedAt.Equal(nine.Add(time.Minute)) {
+			t.Errorf("acknowledged by %s at %v, want %s and the first time", inc.AckedBy, inc.AckedAt, actor)
+		}
+		inc = incident.Retrigger(inc, "", nine.Add(time.Hour), ana).Incident
+	}
+}
+
+// TestThen: pages that a later change of the same transaction stops do not go.
+func TestThen(t *testing.T) {
+	policy := incident.Policy{Steps: []incident.Step{{Notify: []string{"user:ana"}, Wait: time.Minute}}}
+	c := incident.Open(incident.Opening{ID: "i1", Org: "o1", Policy: policy}, nine, ana)
+	c = c.Then(incident.Advance(c.Incident, nine, roster))
+	if len(c.Pages) == 0 || c.Stop {
+		t.Fatalf("opened: %+v", c)
+	}
+	acked, err := incident.Acknowledge(c.Incident, nine, ana)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = c.Then(acked)
+	if len(c.Pages) > 0 || !c.Stop || len(c.Entries) != 3 || c.Incident.Status != incident.Acknowledged {
+		t.Errorf("opened and acknowledged: %+v", c)
+	}
+}
+
 // TestRefusals: what makes no sense is refused with the field's name, and a
 // resolved incident takes no command.
 func TestRefusals(t *testing.T) {

@@ -64,6 +64,8 @@ type life struct {
 	inc     incident.Incident
 	entries []incident.Entry
 	keys    map[string]bool
+	was     incident.Status
+	climb   int
 	quiet   bool // acknowledged, snoozed or resolved, and not triggered since
 }
 
@@ -93,6 +95,14 @@ func (l *life) take(t rapid.TB, c incident.Change) {
 			t.Fatalf("entry %+v after number %d", e, l.inc.Seq)
 		}
 		l.inc.Seq = e.Seq
+		for _, at := range []time.Time{e.At, e.Data.Due, e.Data.Until} {
+			if at.Nanosecond()%1000 != 0 || at.Location() != time.UTC {
+				t.Fatalf("%s has the instant %v, want UTC and whole microseconds", e.Kind, at)
+			}
+		}
+		if e.Kind == incident.Escalated && len(e.Data.Users) == 0 && !e.Data.Due.Equal(e.At) {
+			t.Fatalf("a step that reaches nobody costs a wait until %v at %v", e.Data.Due, e.At)
+		}
 		switch e.Kind {
 		case incident.Acked, incident.SnoozeBegan, incident.ResolvedEntry:
 			l.quiet = true
@@ -115,6 +125,19 @@ func (l *life) take(t rapid.TB, c incident.Change) {
 			t.Fatalf("page %+v of climb %d at %v", p, c.Incident.Climb, l.now)
 		}
 	}
+	switch inc := c.Incident; {
+	case !inc.Due.IsZero() && inc.Status != incident.Triggered && inc.Status != incident.Snoozed:
+		t.Fatalf("%s and yet due at %v", inc.Status, inc.Due)
+	case inc.Status == incident.Snoozed && !inc.Due.Equal(inc.SnoozedUntil), inc.Status != incident.Snoozed && !inc.SnoozedUntil.IsZero():
+		t.Fatalf("%s until %v and due at %v", inc.Status, inc.SnoozedUntil, inc.Due)
+	case !inc.Open() && inc.Hold != "":
+		t.Fatalf("resolved and yet held by %s", inc.Hold)
+	case l.was != "" && l.was != incident.Triggered && inc.Status == incident.Triggered && inc.Climb <= l.climb:
+		t.Fatalf("triggered anew in climb %d after climb %d", inc.Climb, l.climb)
+	case inc.Climb < l.climb:
+		t.Fatalf("climb %d after climb %d", inc.Climb, l.climb)
+	}
+	l.was, l.climb = c.Incident.Status, c.Incident.Climb
 	l.inc = c.Incident
 	l.entries = append(l.entries, c.Entries...)
 }

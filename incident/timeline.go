@@ -159,7 +159,7 @@ func (i Incident) Apply(e Entry) Incident {
 		i.ResolvedAt, i.ResolvedBy = e.At, string(e.Actor)
 		i.Hold = ""
 	case RunStep:
-		if d.Hold {
+		if d.Hold && i.Open() {
 			i.Hold = d.Run
 		}
 	case RunVerdict, RunRejected:
