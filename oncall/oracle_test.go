@@ -4,8 +4,8 @@ import (
 	"archive/zip"
 	"fmt"
 	"math/rand/v2"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -18,10 +18,14 @@ import (
 // zones lists all zones of the IANA database that the toolchain has.
 func zones(t testing.TB) []string {
 	t.Helper()
-	path := filepath.Join(runtime.GOROOT(), "lib", "time", "zoneinfo.zip")
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		t.Fatalf("where Go is installed: %v", err)
+	}
+	path := filepath.Join(strings.TrimSpace(string(root)), "lib", "time", "zoneinfo.zip")
 	archive, err := zip.OpenReader(path)
 	if err != nil {
-		t.Skipf("SKIPPED: no list of time zones: %v", err)
+		t.Fatalf("no list of time zones: %v", err)
 	}
 	defer archive.Close()
 	var out []string

@@ -210,7 +210,7 @@ func testSmallRows(t *testing.T, f fixture) {
 // testHostileText: what people and senders write is text, whatever it looks
 // like, and comes back as it was.
 func testHostileText(t *testing.T, f fixture) {
-	for i, text := range []string{`'; DROP TABLE alerts; --`, `$1 %s ? \ " `, "日本語 ‮ \u0001", strings.Repeat("k", 5000), "null", "1e9", "x'00'"} {
+	for i, text := range []string{`'; DROP TABLE alerts; --`, `$1 %s ? \ " `, "日本語 \u202e \u0001", strings.Repeat("k", 5000), "null", "1e9", "x'00'"} {
 		o := opening("o", text)
 		o.Title, o.Service, o.Number = text, text, int64(i+1)
 		a := firing(text, o.ID)

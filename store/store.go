@@ -80,7 +80,7 @@ func Open(ctx context.Context, address string, log *slog.Logger) (*Store, error)
 			s.read = s.write
 		}
 	case strings.Contains(address, "://"):
-		return nil, fmt.Errorf("database %q: want postgres://…, a file path or :memory:", scheme(address))
+		return nil, fmt.Errorf("database %q: want :memory:, postgres://… or a file path", scheme(address))
 	default:
 		err = s.openSQLite(address)
 	}
