@@ -16,10 +16,19 @@ const dueBatch = 100
 
 // clockLoop advances incidents that are due and ends alerts that expired.
 func (e *Engine) clockLoop(ctx context.Context) error {
+	var stuck int // what failed in the turn before, and is still among the first that are due
 	for {
-		next, err := e.turn(ctx)
+		at := now()
+		next, failed, err := e.turn(ctx, at, dueBatch+stuck)
 		if err != nil {
 			e.Log.Error("clock", "error", err)
+		}
+		stuck = failed
+		again := at.Add(poll)
+		switch {
+		case err == nil && failed == 0, next.Equal(at): // there is more to do at once
+		case next.IsZero(), next.Before(at), again.Before(next): // what failed must neither wait for a wake-up nor spin
+			next = again
 		}
 		if !e.rest(ctx, e.clock, next) {
 			return nil
@@ -27,35 +36,37 @@ func (e *Engine) clockLoop(ctx context.Context) error {
 	}
 }
 
-// turn does all that is due now and returns when the next thing will be.
-func (e *Engine) turn(ctx context.Context) (next time.Time, err error) {
-	at := now()
-	expired, err := e.Store.ExpiredAlerts(ctx, at, dueBatch)
+// turn does what is due at an instant, at most so much of each kind, and
+// returns when the next thing will be and how much failed.
+func (e *Engine) turn(ctx context.Context, at time.Time, most int) (next time.Time, failed int, err error) {
+	expired, err := e.Store.ExpiredAlerts(ctx, at, most)
 	if err != nil {
-		return next, err
+		return next, failed, err
 	}
 	for _, key := range expired {
 		if err := e.expire(ctx, key); err != nil {
+			failed++
 			e.Log.Error("expire an alert", "integration", key.Integration, "key", key.Key, "error", err)
 		}
 	}
-	due, next, err := e.Store.Due(ctx, at, dueBatch)
+	due, next, err := e.Store.Due(ctx, at, most)
 	if err != nil {
-		return next, err
+		return next, failed, err
 	}
 	for _, d := range due {
 		if err := e.advance(ctx, d); err != nil {
+			failed++
 			e.Log.Error("advance", "incident", d.ID, "error", err)
 		}
 	}
-	if len(due) == dueBatch {
-		return at, nil
+	if len(due) == most && failed < most {
+		return at, failed, nil
 	}
 	expiry, err := e.Store.NextExpiry(ctx)
 	if err == nil && !expiry.IsZero() && (next.IsZero() || expiry.Before(next)) {
 		next = expiry
 	}
-	return next, err
+	return next, failed, err
 }
 
 // advance moves one due incident on. What goes wrong with it delays no other:

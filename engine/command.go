@@ -64,12 +64,12 @@ func (e *Engine) Do(ctx context.Context, org, incidentID string, c Command) (inc
 			}
 		}
 		change = change.Then(incident.Advance(change.Incident, at, s.roster()))
-		result = change.Incident
-		return e.save(t, s, change, at)
+		if err := e.save(t, s, change, at); err != nil {
+			return err
+		}
+		result, err = t.Incident(org, incidentID) // with the version that it is stored with
+		return err
 	})
-	if err == nil {
-		result.Version++
-	}
 	return result, err
 }
 

@@ -20,7 +20,8 @@ const (
 	maxInFlight = 256             // sends at a time, of all destinations
 	perDest     = 8               // sends at a time, of one destination: one that hangs costs others nothing
 	sendGrace   = 8 * time.Second // what is in flight when the engine stops may take so long still
-	giveUpAfter = 24 * time.Hour
+	giveUpAfter = 24 * time.Hour  // after a row was first due
+	updateTries = 100             // of a message that cannot be edited; the next change tries again
 )
 
 // couriers is the state of the loop that empties the outbox.
@@ -42,11 +43,7 @@ func (e *Engine) courierLoop(ctx context.Context) error {
 	defer cancel()
 	for {
 		at := now()
-		next, err := e.Store.NextDue(ctx)
-		var claimed []store.Outgoing
-		if err == nil && !next.IsZero() && !next.After(at) {
-			claimed, err = e.claim(ctx, at)
-		}
+		claimed, next, err := e.claim(ctx, at)
 		if err != nil && ctx.Err() == nil {
 			e.Log.Error("claim the outbox", "error", err)
 		}
@@ -57,8 +54,8 @@ func (e *Engine) courierLoop(ctx context.Context) error {
 				e.deliver(sendCtx, o)
 			})
 		}
-		if len(claimed) == 0 && !next.After(at) {
-			next = time.Time{} // what is due belongs to a busy destination; its end wakes us
+		if err != nil || len(claimed) == 0 && !next.IsZero() && !next.After(at) {
+			next = at.Add(poll) // the database has a fault, or another replica was faster
 		}
 		if !e.rest(ctx, e.couriers.wake, next) {
 			return nil
@@ -66,12 +63,19 @@ func (e *Engine) courierLoop(ctx context.Context) error {
 	}
 }
 
-func (e *Engine) claim(ctx context.Context, at time.Time) ([]store.Outgoing, error) {
+// claim leases what is due and has a free hand, and tells when to ask again;
+// what waits for a busy destination waits for the end of a send, which wakes us.
+func (e *Engine) claim(ctx context.Context, at time.Time) (claimed []store.Outgoing, next time.Time, err error) {
 	free, busy := e.couriers.room()
-	if free == 0 {
-		return nil, nil
+	if free <= 0 {
+		return nil, next, nil
 	}
-	return e.Store.Claim(ctx, at, at.Add(lease), free, perDest, busy)
+	next, err = e.Store.NextDue(ctx, busy...)
+	if err != nil || next.IsZero() || next.After(at) {
+		return nil, next, err
+	}
+	claimed, err = e.Store.Claim(ctx, at, at.Add(lease), free, perDest, busy)
+	return claimed, next, err
 }
 
 func (c *couriers) room() (free int, busy []string) {
@@ -111,7 +115,10 @@ func (e *Engine) deliver(ctx context.Context, o store.Outgoing) {
 	ctx = context.WithoutCancel(ctx) // what became of it is stored in any case
 	defer cancel()
 	begun := time.Now()
-	outcome, err := e.sendOne(sendCtx, o)
+	outcome, err := guarded(e, "couriers", func() (outcome, error) { return e.sendOne(sendCtx, o) })
+	if errors.Is(err, errPanic) { // it would panic again; the person's next contact method need not wait for that
+		err = fmt.Errorf("%w: %w", wire.ErrRefused, err)
+	}
 	e.metrics.sends.WithLabelValues(o.Kind, verdictName(err)).Observe(time.Since(begun).Seconds())
 	if err == nil {
 		err = e.Store.Write(ctx, func(t *store.Tx) error { return e.sent(t, o, outcome) })
@@ -188,7 +195,7 @@ func (e *Engine) failed(ctx context.Context, o store.Outgoing, cause error) {
 		case errors.Is(cause, errMoot):
 			_, err := t.Give(o, "cancelled", cause.Error(), at)
 			return err
-		case refused || at.Sub(o.Due) > giveUpAfter:
+		case refused || givenUp(o, at):
 			held, err := t.Give(o, "failed", cause.Error(), at)
 			if err != nil || !held || o.Kind == rowUpdate {
 				return err
@@ -217,6 +224,24 @@ func (e *Engine) failed(ctx context.Context, o store.Outgoing, cause error) {
 		e.Log.Error("store a failed attempt", "key", o.ID, "error", err)
 	}
 	e.couriers.wake.now()
+}
+
+// givenUp tells whether a row was tried for long enough.
+func givenUp(o store.Outgoing, at time.Time) bool {
+	if o.Kind == rowUpdate {
+		return o.Attempt >= updateTries
+	}
+	var first struct { // its own due is that of the last attempt
+		Page time.Time `json:"not_before"`
+		At   time.Time `json:"at"`
+	}
+	if json.Unmarshal(o.Body, &first) != nil {
+		return true
+	}
+	if first.Page.IsZero() {
+		first.Page = first.At
+	}
+	return at.Sub(first.Page) > giveUpAfter
 }
 
 // backoff is how long after attempt n the next one comes: 2 s, doubling to a

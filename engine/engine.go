@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -53,7 +54,8 @@ type TailFile struct {
 // An Engine is Muster without its HTTP face.
 type Engine struct {
 	Deps
-	setups atomic.Pointer[setups]
+	setups  atomic.Pointer[setups]
+	loading sync.Mutex // of setups: an older reading must not replace a newer one
 	couriers
 	runs
 	rules
@@ -120,6 +122,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		}
 		err = loops.Wait()
 	}
+	e.rules.end()
 	e.ready.Store(false)
 	stop()
 	committer.Wait()
@@ -157,6 +160,28 @@ func recovered(ctx context.Context, loop func(context.Context) error) (err error
 		}
 	}()
 	return loop(ctx)
+}
+
+// errPanic marks what ended in a panic: a defect of the program, which must
+// cost no more than the one thing that it happened to.
+var errPanic = errors.New("a defect of Muster ended it; the log tells more")
+
+// guarded does one thing for a loop and turns a panic into an error, logged and
+// counted. What the panic said stays out of the error, which people may read,
+// unless the runtime said it: it might hold a secret.
+func guarded[T any](e *Engine, loop string, do func() (T, error)) (v T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			said, ok := p.(runtime.Error)
+			if !ok {
+				said = nil
+			}
+			e.metrics.panics.WithLabelValues(loop).Inc()
+			e.Log.Error("panic", "loop", loop, "type", fmt.Sprintf("%T", p), "runtime", said, "stack", string(debug.Stack()))
+			err = errPanic
+		}
+	}()
+	return do()
 }
 
 // sleep waits and tells whether ctx is still going on.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,17 +22,25 @@ import (
 // trackers; others may look at them under mu.
 type rules struct {
 	queue chan *logBatch
+	over  chan struct{} // closed when nobody takes from the queue any more
+	ended sync.Once
 	mu    sync.Mutex
 	orgs  map[string]*watch // by organization id
+	pause map[string]time.Time
 }
 
-func newRules() rules { return rules{queue: make(chan *logBatch, 64), orgs: map[string]*watch{}} }
+func newRules() rules {
+	return rules{queue: make(chan *logBatch, 64), over: make(chan struct{}), orgs: map[string]*watch{}, pause: map[string]time.Time{}}
+}
+
+func (r *rules) end() { r.ended.Do(func() { close(r.over) }) }
 
 // watch is what is watched for one organization.
 type watch struct {
 	setup    *setup
 	trackers map[string]*detect.Tracker // by rule
 	parsers  map[string]*collect.Parser // by log source; nil until its format is recognized
+	lost     bool                       // a commit failed: what the trackers hold is not what is stored
 }
 
 // A logBatch is lines of one source, and how far they reach into a file.
@@ -69,11 +76,15 @@ func (e *Engine) Logs(ctx context.Context, org, source string, lines []byte) (Lo
 	b := &logBatch{org: org, source: source, lines: lines, done: make(chan struct{})}
 	select {
 	case e.rules.queue <- b:
+	case <-e.rules.over:
+		return LogResult{}, fmt.Errorf("logs: %w: it is shutting down", store.ErrBusy)
 	case <-ctx.Done():
 		return LogResult{}, fmt.Errorf("logs: %w: %w", store.ErrBusy, ctx.Err())
 	}
 	select {
 	case <-b.done:
+	case <-e.rules.over:
+		return LogResult{}, fmt.Errorf("logs: %w: it is shutting down", store.ErrBusy)
 	case <-ctx.Done():
 		return LogResult{}, fmt.Errorf("logs: %w: %w", store.ErrBusy, ctx.Err())
 	}
@@ -156,39 +167,78 @@ func (b *logBatch) finish(err error) {
 func (e *Engine) restoreRules(ctx context.Context) error {
 	e.rules.mu.Lock()
 	defer e.rules.mu.Unlock()
-	for id, s := range e.setups.Load().byID {
-		w, err := e.newWatch(ctx, s, nil)
-		if err != nil {
+	for _, s := range e.setups.Load().byID {
+		if _, err := e.watching(ctx, s); err != nil {
 			return err
 		}
-		e.rules.orgs[id] = w
 	}
 	return nil
 }
 
+// watching returns the watch of a setup. A new one is made when the
+// configuration changed, and when a commit failed: what was counted since is
+// not on disk and will come again.
+func (e *Engine) watching(ctx context.Context, s *setup) (*watch, error) {
+	before := e.rules.orgs[s.org.ID]
+	if before != nil && before.lost {
+		before = nil
+	}
+	if before != nil && before.setup.revision == s.revision {
+		before.setup = s // overrides may differ
+		return before, nil
+	}
+	w, err := e.newWatch(ctx, s, before)
+	if err != nil {
+		return nil, fmt.Errorf("restore the rules: %w", err)
+	}
+	e.rules.orgs[s.org.ID] = w
+	return w, nil
+}
+
 // newWatch makes the trackers of a setup: those of unchanged rules are taken
-// over, the others restored from the store.
+// over or restored from the store. What speaks of rules that are gone, or ask
+// another question now, is ended first, be it from before a restart.
 func (e *Engine) newWatch(ctx context.Context, s *setup, before *watch) (*watch, error) {
-	w := &watch{setup: s, trackers: map[string]*detect.Tracker{}, parsers: map[string]*collect.Parser{}}
-	for slug, rule := range s.rules {
-		if before != nil && before.trackers[slug] != nil && sameRule(before.setup.doc.Rules[slug], s.doc.Rules[slug]) {
-			w.trackers[slug] = before.trackers[slug]
+	bodies, err := e.Store.RuleStates(ctx, s.org.ID)
+	if err != nil {
+		return nil, err
+	}
+	kept, stale := map[string]ruleState{}, map[string]ruleState{}
+	for slug, body := range bodies {
+		var state ruleState
+		err := json.Unmarshal(body, &state)
+		if rule, ok := s.doc.Rules[slug]; ok && err == nil && sameQuestion(state.Rule, rule) {
+			kept[slug] = state
 			continue
 		}
-		if before != nil { // edited or new: what was counted speaks of another question
-			w.trackers[slug] = detect.NewTracker(rule)
-			continue
-		}
-		t, err := e.restoreTracker(ctx, s, slug, rule)
-		if err != nil {
+		stale[slug] = state
+	}
+	if len(stale) > 0 {
+		if err := e.endRules(ctx, s, stale); err != nil {
 			return nil, err
 		}
-		w.trackers[slug] = t
+	}
+	w := &watch{setup: s, trackers: map[string]*detect.Tracker{}, parsers: map[string]*collect.Parser{}}
+	for slug, rule := range s.rules {
+		state, stored := kept[slug]
+		switch {
+		case before != nil && before.trackers[slug] != nil && sameQuestion(before.setup.doc.Rules[slug], s.doc.Rules[slug]):
+			w.trackers[slug] = before.trackers[slug]
+		case stored:
+			if w.trackers[slug], err = e.restoreTracker(ctx, s, slug, rule, state.Snapshot); err != nil {
+				return nil, err
+			}
+		default:
+			w.trackers[slug] = detect.NewTracker(rule)
+		}
 	}
 	return w, nil
 }
 
-func sameRule(a, b config.Rule) bool {
+// sameQuestion tells whether what was counted for one rule answers another:
+// how the alert is called, and what follows from it, makes no difference.
+func sameQuestion(a, b config.Rule) bool {
+	a.Title, a.Severity, a.Runbook = b.Title, b.Severity, b.Runbook
 	x, _ := json.Marshal(a)
 	y, _ := json.Marshal(b)
 	return string(x) == string(y)
@@ -200,19 +250,8 @@ type ruleState struct {
 	Snapshot detect.Snapshot `json:"snapshot"`
 }
 
-func (e *Engine) restoreTracker(ctx context.Context, s *setup, slug string, rule detect.Rule) (*detect.Tracker, error) {
-	body, err := e.Store.RuleState(ctx, s.org.ID, slug)
-	if errors.Is(err, store.ErrNotFound) {
-		return detect.NewTracker(rule), nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var state ruleState
-	if err := json.Unmarshal(body, &state); err != nil || !sameRule(state.Rule, s.doc.Rules[slug]) {
-		return detect.NewTracker(rule), nil
-	}
-	from := state.Snapshot.Watermark.Add(-rule.Window)
+func (e *Engine) restoreTracker(ctx context.Context, s *setup, slug string, rule detect.Rule, snapshot detect.Snapshot) (*detect.Tracker, error) {
+	from := snapshot.Watermark.Add(-rule.Window)
 	counts, err := e.Store.Windows(ctx, s.org.ID, slug, "", true, from, now().Add(2*time.Hour))
 	if err != nil {
 		return nil, err
@@ -221,7 +260,7 @@ func (e *Engine) restoreTracker(ctx context.Context, s *setup, slug string, rule
 	for i, c := range counts {
 		buckets[i] = detect.Bucket{Series: c.Series, Second: c.Second, Bad: c.Bad, Total: c.Total}
 	}
-	return detect.Restore(rule, state.Snapshot, buckets), nil
+	return detect.Restore(rule, snapshot, buckets), nil
 }
 
 // ruleTurn counts batches and moves every rule on.
@@ -233,24 +272,7 @@ func (e *Engine) ruleTurn(ctx context.Context, batches []*logBatch) {
 		byOrg[b.org] = append(byOrg[b.org], b)
 	}
 	for org, s := range e.setups.Load().byID {
-		w := e.rules.orgs[org]
-		if w == nil || w.setup != s {
-			next, err := e.newWatch(ctx, s, w)
-			if err != nil {
-				e.Log.Error("watch the rules", "organization", s.org.Slug, "error", err)
-				continue
-			}
-			e.endRules(ctx, w, next)
-			w = next
-			e.rules.orgs[org] = w
-		}
-		err := e.watchTurn(ctx, w, byOrg[org])
-		if err != nil {
-			e.Log.Error("commit the counts of rules", "organization", s.org.Slug, "error", err)
-			if again, e2 := e.newWatch(ctx, s, nil); e2 == nil { // what was counted is not on disk: forget it
-				e.rules.orgs[org] = again
-			}
-		}
+		_, err := guarded(e, "rules", func() (struct{}, error) { return struct{}{}, e.turnOf(ctx, s, byOrg[org]) })
 		for _, b := range byOrg[org] {
 			b.finish(err)
 		}
@@ -261,6 +283,29 @@ func (e *Engine) ruleTurn(ctx context.Context, batches []*logBatch) {
 			b.finish(fmt.Errorf("organization: %w", store.ErrNotFound))
 		}
 	}
+}
+
+// turnOf is one turn of one organization. After one that failed it pauses, so
+// that a database with a fault is not asked ten times a second.
+func (e *Engine) turnOf(ctx context.Context, s *setup, batches []*logBatch) error {
+	org, at := s.org.ID, now()
+	if at.Before(e.rules.pause[org]) {
+		return fmt.Errorf("%w: the turn before failed", store.ErrBusy)
+	}
+	e.rules.pause[org] = at.Add(poll) // lifted by success alone: a panic must not spin either
+	w, err := e.watching(ctx, s)
+	if err == nil {
+		w.lost = true
+		if err = e.watchTurn(ctx, w, batches); err == nil {
+			w.lost = false
+		}
+	}
+	if err != nil {
+		e.Log.Error("commit the counts of rules", "organization", s.org.Slug, "error", err)
+		return err
+	}
+	delete(e.rules.pause, org)
+	return nil
 }
 
 // watchTurn is one turn of one organization: count, judge, commit.
@@ -300,7 +345,7 @@ func (e *Engine) watchTurn(ctx context.Context, w *watch, batches []*logBatch) e
 			if b.tail == nil {
 				continue
 			}
-			body, err := json.Marshal(b.position)
+			body, err := json.Marshal(tailState{b.position, b.tail.since})
 			if err != nil {
 				return err
 			}
@@ -433,28 +478,27 @@ func ruleTitle(slug string, rule config.Rule, compiled detect.Rule, c detect.Cha
 	return title
 }
 
-// endRules resolves what rules had fired that are gone or are another question now.
-func (e *Engine) endRules(ctx context.Context, before, after *watch) {
-	if before == nil {
-		return
-	}
-	for slug, t := range before.trackers {
-		if after.trackers[slug] == t {
-			continue
-		}
-		for _, status := range t.Status() {
-			if status.State != detect.Firing {
-				continue
+// endRules resolves what rules had fired that are gone or ask another question
+// now, and forgets what they counted.
+func (e *Engine) endRules(ctx context.Context, s *setup, stale map[string]ruleState) error {
+	return e.Store.Write(ctx, func(t *store.Tx) error {
+		for _, slug := range slices.Sorted(maps.Keys(stale)) {
+			state := stale[slug]
+			for _, series := range state.Snapshot.Series {
+				if series.State != detect.Firing {
+					continue
+				}
+				ev := event.Event{Action: event.Resolve, Key: cmp.Or(series.Series, "all"), Title: "the rule " + slug + " was changed", Severity: event.SeverityInfo}
+				if err := e.takeRule(t, s, slug, ev, trigger{}, now()); err != nil {
+					return err
+				}
 			}
-			err := e.Store.Write(ctx, func(tx *store.Tx) error {
-				ev := event.Event{Action: event.Resolve, Key: cmp.Or(status.Series, "all"), Title: "the rule " + slug + " was changed", Severity: event.SeverityInfo}
-				return e.takeRule(tx, before.setup, slug, ev, trigger{}, now())
-			})
-			if err != nil {
-				e.Log.Error("resolve the alert of a changed rule", "rule", slug, "error", err)
+			if err := t.DropRule(s.org.ID, slug, state.Snapshot.Watermark.Add(-state.Rule.Window)); err != nil {
+				return err
 			}
 		}
-	}
+		return nil
+	})
 }
 
 // RuleStatus is what a rule says now.

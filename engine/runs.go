@@ -51,13 +51,14 @@ func (e *Engine) runLoop(ctx context.Context) error {
 			slots <- struct{}{}
 			working.Go(func() {
 				defer func() { <-slots; e.runs.wake.now() }()
-				if err := e.move(context.WithoutCancel(ctx), row); err != nil {
+				_, err := guarded(e, "runs", func() (struct{}, error) { return struct{}{}, e.move(context.WithoutCancel(ctx), row) })
+				if err != nil { // its lease will end, and then it is looked after again
 					e.Log.Error("run", "run", row.ID, "incident", row.Incident, "error", err)
 				}
 			})
 		}
-		if len(claimed) == 0 && !next.After(at) {
-			next = time.Time{} // no hand is free; the end of a move wakes us
+		if err != nil || len(claimed) == 0 && !next.IsZero() && !next.After(at) {
+			next = at.Add(poll) // the database has a fault, no hand is free, or another replica was faster
 		}
 		if !e.rest(ctx, e.runs.wake, next) {
 			return nil
@@ -225,10 +226,13 @@ func (e *Engine) move(ctx context.Context, row store.Run) error {
 	if err != nil {
 		return err
 	}
+	at := now()
 	if row.State == planning {
+		if !inc.Open() {
+			return e.unplanned(ctx, s, run, row, "the incident is resolved", at)
+		}
 		return e.plan(ctx, s, inc, run, row)
 	}
-	at := now()
 	switch run.State {
 	case runbook.AwaitingApproval:
 		if !inc.Open() {
@@ -239,13 +243,16 @@ func (e *Engine) move(ctx context.Context, row store.Run) error {
 		if !inc.Open() {
 			return e.endRun(ctx, s, run, runbook.Stop{Reason: "the incident is resolved"}, at)
 		}
-		if why, err := e.forbidden(ctx, s, run, at); err != nil {
-			return err
-		} else if why != "" {
-			return e.endRun(ctx, s, run, runbook.Refuse{Reason: why}, at)
-		}
 		return e.step(ctx, s, inc, run)
 	case runbook.Running:
+		if !inc.Open() && run.Halt == "" { // what is in flight is followed to its end; nothing more is begun
+			if run, err = run.Do(runbook.Stop{Reason: "the incident is resolved"}, at); err != nil {
+				return err
+			}
+			if run.State.Final() {
+				return e.saveEnded(ctx, s, run, at)
+			}
+		}
 		return e.step(ctx, s, inc, run)
 	case runbook.Verifying:
 		return e.judge(ctx, s, run)
@@ -262,7 +269,7 @@ func (e *Engine) plan(ctx context.Context, s *setup, inc incident.Incident, run 
 		if err == nil {
 			var p runbook.Plan
 			callCtx, cancel := context.WithTimeout(ctx, sendLimit)
-			p, err = kind.Plan(callCtx, env)
+			p, err = guarded(e, "runs", func() (runbook.Plan, error) { return kind.Plan(callCtx, env) })
 			cancel()
 			run.Steps = append(run.Steps, runbook.StepRun{Plan: p, Repeatable: kind.Repeatable(env.Params)})
 		}
@@ -278,9 +285,7 @@ func (e *Engine) plan(ctx context.Context, s *setup, inc incident.Incident, run 
 			row.Due = at.Add(max(after, backoff(row.Attempt)))
 			return e.Store.Write(ctx, func(t *store.Tx) error { return t.SaveRun(row) })
 		}
-		run.State, run.Reason, run.UpdatedAt, run.CreatedAt = runbook.Refused, "no plan could be made: "+failed.Error(), at, row.CreatedAt
-		run.Steps = nil
-		return e.saveEnded(ctx, s, run, at)
+		return e.unplanned(ctx, s, run, row, "no plan could be made: "+failed.Error(), at)
 	}
 	body, err := bodyOf(book)
 	if err != nil {
@@ -291,7 +296,10 @@ func (e *Engine) plan(ctx context.Context, s *setup, inc incident.Incident, run 
 		return err
 	}
 	planned.Version = row.Version
-	if why, err := e.forbidden(ctx, s, planned, at); err != nil {
+	past := func(org, book, target, except string, since time.Time) (store.PastRuns, error) {
+		return e.Store.PastRuns(ctx, org, book, target, except, since)
+	}
+	if why, err := s.forbidden(planned, past, at); err != nil {
 		return err
 	} else if why != "" {
 		return e.endRun(ctx, s, planned, runbook.Refuse{Reason: why}, at)
@@ -343,6 +351,13 @@ func planHash(book config.Runbook, run runbook.Run) (string, error) {
 	return runbook.Hash(body, nil, run.Target, plans)
 }
 
+// unplanned ends a run that has no plan.
+func (e *Engine) unplanned(ctx context.Context, s *setup, run runbook.Run, row store.Run, reason string, at time.Time) error {
+	run.State, run.Reason, run.UpdatedAt, run.CreatedAt = runbook.Refused, reason, at, row.CreatedAt
+	run.Steps = nil
+	return e.saveEnded(ctx, s, run, at)
+}
+
 func runbookCause(r runbook.Run) incident.Cause {
 	return incident.Cause{Actor: incident.Actor("runbook:" + r.Runbook), Origin: "engine"}
 }
@@ -388,18 +403,27 @@ func (e *Engine) env(s *setup, inc incident.Incident, run runbook.Run, step conf
 	return kind, env, err
 }
 
-// forbidden tells why a run may not begin now; "" lets it.
-func (e *Engine) forbidden(ctx context.Context, s *setup, run runbook.Run, at time.Time) (string, error) {
-	book := s.doc.Runbooks[run.Runbook]
-	limits := runbook.Limits{Budget: runbook.Budget{Runs: book.Budget.Runs, Per: book.Budget.Per}, Cooldown: book.Cooldown, MaxDepth: 1}
-	if limits.Budget.Runs == 0 {
-		limits.Budget = runbook.DefaultBudget()
+// limits are what keeps a runbook from running away.
+func (s *setup) limits(slug string) runbook.Limits {
+	book := s.doc.Runbooks[slug]
+	l := runbook.Limits{Budget: runbook.Budget{Runs: book.Budget.Runs, Per: book.Budget.Per}, Cooldown: book.Cooldown, MaxDepth: 1}
+	if l.Budget.Runs == 0 {
+		l.Budget = runbook.DefaultBudget()
 	}
+	return l
+}
+
+// earlier reads what was before a run, of the same runbook and target.
+type earlier func(org, runbook, target, except string, since time.Time) (store.PastRuns, error)
+
+// forbidden tells why a run may not begin now; "" lets it.
+func (s *setup) forbidden(run runbook.Run, read earlier, at time.Time) (string, error) {
+	limits := s.limits(run.Runbook)
 	row, err := rowOf(run)
 	if err != nil {
 		return "", err
 	}
-	past, err := e.Store.PastRuns(ctx, row.Org, row.Runbook, row.Target, row.ID, at.Add(-max(limits.Budget.Per, limits.Cooldown)))
+	past, err := read(row.Org, row.Runbook, row.Target, row.ID, at.Add(-max(limits.Budget.Per, limits.Cooldown)))
 	if err != nil {
 		return "", err
 	}
@@ -427,7 +451,9 @@ func (e *Engine) step(ctx context.Context, s *setup, inc incident.Incident, run 
 	callCtx, cancel := context.WithTimeout(ctx, runLease-5*time.Second)
 	defer cancel()
 	if run.Steps[i].InFlight() { // after a crash, too: Look decides, and nothing is applied again
-		result, err := kind.Look(callCtx, env, run.Steps[i].Plan, run.Steps[i].Result)
+		result, err := guarded(e, "runs", func() (runbook.Result, error) {
+			return kind.Look(callCtx, env, run.Steps[i].Plan, run.Steps[i].Result)
+		})
 		return e.follow(ctx, s, run, i, runbook.AfterLook(i, run.Steps[i].Result, result, err))
 	}
 	hash, err := planHash(book, run) // of the runbook as it is now: an edit after the approval shows
@@ -445,7 +471,13 @@ func (e *Engine) step(ctx context.Context, s *setup, inc incident.Incident, run 
 	if err != nil {
 		return err
 	}
-	err = e.Store.Write(ctx, func(t *store.Tx) error { // committed before anything is done
+	var refused string
+	err = e.Store.Write(ctx, func(t *store.Tx) (err error) { // committed before anything is done
+		if run.State == runbook.Approved { // here, so that of two runs against one target one sees the other
+			if refused, err = s.forbidden(run, t.PastRuns, at); err != nil || refused != "" {
+				return err
+			}
+		}
 		if err := t.HoldRun(row, at.Add(runLease)); err != nil {
 			return err
 		}
@@ -455,8 +487,14 @@ func (e *Engine) step(ctx context.Context, s *setup, inc incident.Incident, run 
 	if err != nil {
 		return err
 	}
+	if refused != "" {
+		return e.endRun(ctx, s, run, runbook.Refuse{Reason: refused}, at)
+	}
 	begun.Version++
-	result, err := kind.Apply(callCtx, env, begun.Steps[i].Plan)
+	result, err := guarded(e, "runs", func() (runbook.Result, error) { return kind.Apply(callCtx, env, begun.Steps[i].Plan) })
+	if errors.Is(err, errPanic) { // nobody knows how far it came: Look will tell
+		result, err = runbook.Result{Again: 5 * time.Second, Detail: err.Error()}, nil
+	}
 	return e.follow(ctx, s, begun, i, runbook.AfterApply(i, result, err))
 }
 

@@ -31,6 +31,8 @@ type outward struct {
 	Text       string `json:"text,omitempty"`
 	Run        string `json:"run,omitempty"`
 	Name       string `json:"name,omitempty"` // what a ring is about; part of its key
+
+	At time.Time `json:"at,omitzero"` // when it was first due
 }
 
 // save stages a change of an incident with all that follows from it: the card
@@ -49,6 +51,11 @@ func (e *Engine) save(t *store.Tx, s *setup, c incident.Change, at time.Time) er
 			s.sendTicket(t, inc, "opened", at)
 		case incident.ResolvedEntry:
 			e.metrics.resolved.Inc()
+			if len(s.doc.Runbooks) > 0 { // those not begun yet have nothing to do any more
+				if err := t.HurryRuns(inc.ID, at); err != nil {
+					return err
+				}
+			}
 			s.sendTicket(t, inc, "resolved", at)
 			s.send(t, inc, rowPostmortem, "muster", outward{}, at.Add(draftAfter))
 		}
@@ -59,7 +66,8 @@ func (e *Engine) save(t *store.Tx, s *setup, c incident.Change, at time.Time) er
 // send puts something that is not a page into the outbox; its key names the
 // incident, the kind and the place, so it exists once.
 func (s *setup) send(t *store.Tx, inc incident.Incident, kind, place string, o outward, at time.Time) {
-	body, _ := json.Marshal(o) // strings: cannot fail
+	o.At = at
+	body, _ := json.Marshal(o) // strings and an instant: cannot fail
 	key := inc.ID + "/" + kind + "/" + place
 	if o.Run != "" {
 		key += "/" + o.Run + "/" + o.Name

@@ -80,6 +80,8 @@ func (e *Engine) configLoop(ctx context.Context) error {
 // load makes the setups of all organizations. One that does not compile keeps
 // the setup it had.
 func (e *Engine) load(ctx context.Context) error {
+	e.loading.Lock()
+	defer e.loading.Unlock()
 	orgs, err := e.Store.Organizations(ctx)
 	if err != nil {
 		return err

@@ -24,6 +24,12 @@ type tailing struct {
 	since time.Time // records before it are history: nobody is paged for what was in the file long before
 }
 
+// tailState is what is kept of a tailing.
+type tailState struct {
+	collect.Position
+	Since time.Time `json:"since,omitzero"`
+}
+
 func (e *Engine) openTails() []*tailing {
 	var tails []*tailing
 	for _, f := range e.Tails {
@@ -63,7 +69,7 @@ func (e *Engine) readTail(ctx context.Context, t *tailing) *logBatch {
 
 // resume opens the file where the last commit left it.
 func (e *Engine) resume(ctx context.Context, t *tailing) bool {
-	var position collect.Position
+	var state tailState
 	body, err := e.Store.Tail(ctx, t.org, t.file.Source, t.file.Path)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -72,10 +78,12 @@ func (e *Engine) resume(ctx context.Context, t *tailing) bool {
 		e.Log.Error("where a log file was left", "path", t.file.Path, "error", err)
 		return false
 	default:
-		if err := json.Unmarshal(body, &position); err != nil {
+		if err := json.Unmarshal(body, &state); err != nil {
 			e.Log.Error("where a log file was left is unreadable; it is read from its beginning", "path", t.file.Path, "error", err)
+			state = tailState{Since: now().Add(-history)}
 		}
+		t.since = state.Since
 	}
-	t.tail = collect.OpenTail(t.file.Path, position)
+	t.tail = collect.OpenTail(t.file.Path, state.Position)
 	return true
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/musterhq/muster/incident"
 )
@@ -35,8 +34,7 @@ type Outgoing struct {
 
 // Claim leases up to limit due rows until the given instant, at most perDest
 // for each destination, none of the busy ones: pages first, then what is due
-// longest. A busy destination that ends in a blank stands for all that begin
-// with it: every address behind one connection. Claim is a unit of its own.
+// longest. Claim is a unit of its own.
 func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest int, busy []string) ([]Outgoing, error) {
 	var claimed []Outgoing
 	err := s.Write(ctx, func(t *Tx) error {
@@ -81,16 +79,10 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest 
 // free is the condition that leaves busy destinations out, with placeholders
 // from a number on.
 func free(busy []string, from int) (condition string, args []any) {
-	for _, b := range busy {
-		if !strings.HasSuffix(b, " ") {
-			args = append(args, b)
-			condition += fmt.Sprintf(` AND destination <> $%d`, from+len(args)-1)
-			continue
-		}
-		args = append(args, utf8.RuneCountInString(b), b)
-		condition += fmt.Sprintf(` AND substr(destination, 1, $%d) <> $%d`, from+len(args)-2, from+len(args)-1)
+	if len(busy) == 0 {
+		return "", nil
 	}
-	return condition, args
+	return ` AND destination NOT IN (` + marks(len(busy), from) + `)`, anys(busy)
 }
 
 // pagesFirst is the order in which rows leave; rankOf is its first part.
