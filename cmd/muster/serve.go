@@ -93,6 +93,9 @@ func (c serveCmd) options(a *app) (serveOptions, error) {
 		return o, misused("--url: wants an address such as https://muster.example.com")
 	}
 	for _, t := range c.Tail {
+		if _, err := os.Stat(t.Path); err != nil {
+			o.Log.Warn("a log file cannot be read now; it is followed once it can", "source", t.Source, "error", err)
+		}
 		o.Tails = append(o.Tails, engine.TailFile(t))
 	}
 	for _, dir := range c.Secrets {
