@@ -9,6 +9,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 )
 
 // batchEvents is how much one commit takes at most; measured to be enough for
@@ -267,10 +269,10 @@ func (b *batch) write(units []*unit) (errs []error, err error) {
 // open begins a transaction, on a new connection if the one at hand is dead.
 func (c *committer) open(ctx context.Context) (err error) {
 	for range 3 { // the pool may hold more than one that died with the server
-		if err = c.connect(ctx); err != nil {
-			return fmt.Errorf("connect: %w", err)
+		if err = c.connect(ctx); err == nil {
+			err = c.begin(ctx)
 		}
-		if _, err = c.exec(ctx, c.begin()); err == nil {
+		if err == nil {
 			return nil
 		}
 		c.discard()
@@ -297,11 +299,17 @@ func (c *committer) discard() {
 	c.release()
 }
 
-func (c *committer) begin() string {
+// begin begins a transaction. On PostgreSQL the committers of all replicas take
+// turns: they change the same few rows (counters, hot incidents, the outbox) in
+// orders that nobody knows beforehand, and one that waits for another's commit
+// is faster than both that wait for the deadlock to be found.
+func (c *committer) begin(ctx context.Context) error {
 	if c.s.dialect.name == sqlite.name {
-		return "BEGIN IMMEDIATE"
+		_, err := c.exec(ctx, "BEGIN IMMEDIATE")
+		return err
 	}
-	return "BEGIN"
+	_, err := c.conn.ExecContext(ctx, "BEGIN; SELECT pg_advisory_xact_lock(7381240115)", pgx.QueryExecModeSimpleProtocol) // one round trip; the number is ours
+	return err
 }
 
 func (c *committer) connect(ctx context.Context) (err error) {
@@ -312,7 +320,11 @@ func (c *committer) connect(ctx context.Context) (err error) {
 		return err
 	}
 	c.stmts = map[string]*sql.Stmt{}
-	return nil
+	if c.s.dialect.name == postgres.name {
+		// A replica that is suspended within its turn loses it.
+		_, err = c.conn.ExecContext(ctx, "SET idle_in_transaction_session_timeout = 5000")
+	}
+	return err
 }
 
 // prepared returns the statement for a text, prepared once per connection.

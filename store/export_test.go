@@ -17,3 +17,9 @@ func (s *Store) Exec(text string, args ...any) error {
 func (s *Store) QueryRow(text string, to any, args ...any) error {
 	return s.read.QueryRow(text, args...).Scan(to)
 }
+
+// Ask returns the one value that a query of the transaction gives.
+func (t *Tx) Ask(query string) (value string, err error) {
+	err = t.b.c.conn.QueryRowContext(t.b.ctx, query).Scan(&value)
+	return value, err
+}

@@ -60,6 +60,7 @@ func testMigrations(t *testing.T, f fixture) {
 // TestReplicasStartTogether: several programs that open an empty database at
 // once all find the schema.
 func TestReplicasStartTogether(t *testing.T) {
+	t.Parallel()
 	address := pgtest.DSN(t)
 	var wg sync.WaitGroup
 	for range 6 {

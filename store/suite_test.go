@@ -39,9 +39,9 @@ var kinds = []struct {
 func TestStore(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
-			t.Parallel()
 			for _, test := range suite {
 				t.Run(test.name, func(t *testing.T) {
+					t.Parallel() // most of the time is PostgreSQL's, making databases
 					address := kind.address(t)
 					test.run(t, fixture{open(t, address), kind.name, address})
 				})
