@@ -198,6 +198,9 @@ func TestHostileIntakes(t *testing.T) {
 	for _, m := range mouths() {
 		for _, h := range hostiles(m.valid) {
 			for i, e := range encodings() {
+				if i > 1 && (h.fate == either || len(h.body) > 1<<20) {
+					continue // two encodings will do for what does not depend on them
+				}
 				t.Run(fmt.Sprintf("%s/%s/%d%s", m.kind, h.name, i, e.name), func(t *testing.T) {
 					before := rows(t)
 					begun := time.Now()
@@ -321,15 +324,25 @@ func (w *world) db() *sql.DB {
 // rows returns what counts the rows of all tables but that of complaints.
 func (w *world) rows() func(t *testing.T) map[string]int {
 	db := w.db()
+	var each []string
+	for _, table := range []string{"alerts", "incidents", "timeline", "segments", "outbox", "messages", "runs", "windows", "rule_states",
+		"resources", "revisions", "overrides", "tokens", "idempotency", "postmortems"} {
+		each = append(each, "SELECT '"+table+"', count(*) FROM "+table)
+	}
+	text := strings.Join(each, " UNION ALL ")
 	return func(t *testing.T) map[string]int {
 		t.Helper()
 		counts := map[string]int{}
-		for _, table := range []string{"alerts", "incidents", "timeline", "segments", "outbox", "messages", "runs", "windows", "rule_states",
-			"resources", "revisions", "overrides", "tokens", "idempotency", "postmortems"} {
+		found, err := db.QueryContext(t.Context(), text)
+		must(t, err)
+		defer found.Close()
+		for found.Next() {
+			var table string
 			var n int
-			must(t, db.QueryRowContext(t.Context(), "SELECT count(*) FROM "+table).Scan(&n))
+			must(t, found.Scan(&table, &n))
 			counts[table] = n
 		}
+		must(t, found.Err())
 		return counts
 	}
 }

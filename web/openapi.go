@@ -20,7 +20,8 @@ func describe(version string) huma.Config {
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{Title: "Muster", Version: version, Description: "Incident management: intakes, incidents, on-call, runbooks, configuration. " +
-				"Every error is a problem (RFC 9457). x-muster-role says which role a route takes."},
+				"Every error is a problem (RFC 9457). x-muster-role says which role a route takes. " +
+				"A token of the whole instance names the organization in the header " + organizationHeader + "."},
 			Servers: []*huma.Server{{URL: "/"}},
 			Components: &huma.Components{
 				Schemas:         registry,

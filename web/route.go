@@ -78,6 +78,9 @@ func operation(who role, method, path, id, summary string, edits ...edit) huma.O
 	case viewer, responder, admin, integration:
 		op.Security = []map[string][]string{{"bearer": {}}}
 	}
+	if method == http.MethodPost && strings.HasPrefix(path, "/api/") {
+		param("header", idempotencyHeader, "The same request with the same key is done once, and answered alike.")(&op)
+	}
 	for _, e := range edits {
 		e(&op)
 	}

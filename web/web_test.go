@@ -22,7 +22,6 @@ import (
 
 	"github.com/musterhq/muster/config"
 	"github.com/musterhq/muster/engine"
-	"github.com/musterhq/muster/event"
 	"github.com/musterhq/muster/incident"
 	"github.com/musterhq/muster/internal/seal"
 	"github.com/musterhq/muster/internal/wire"
@@ -77,7 +76,7 @@ func newWorld(t testing.TB) *world {
 	key, err := seal.ParseKey(strings.Repeat("5c", 32))
 	must(t, err)
 	e := engine.New(engine.Deps{
-		Store: st, Wire: wire.New(wire.Options{Now: time.Now}), Channels: notify.Kinds, Steps: runbook.Steps, Kinds: testKinds(), Key: key, Log: log,
+		Store: st, Wire: wire.New(wire.Options{Now: time.Now}), Channels: notify.Kinds, Steps: runbook.Steps, Kinds: engine.KindsOf(notify.Kinds, runbook.Steps, nil), Key: key, Log: log,
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -141,22 +140,6 @@ func (w *world) org(slug string) string {
 	id, err := w.server.engine.Organization(slug)
 	must(w.t, err)
 	return id
-}
-
-func testKinds() config.Kinds {
-	k := config.Kinds{Formats: []string{"auto", "access", "ndjson"}}
-	for _, c := range notify.Kinds {
-		k.Channels = append(k.Channels, c.Kind)
-		url := c.URL
-		k.Connections = append(k.Connections, config.Kind{Name: c.Name, Fields: c.Fields, Address: &url})
-	}
-	for _, s := range runbook.Steps {
-		k.Steps = append(k.Steps, s.Kind)
-	}
-	for _, s := range event.Sources {
-		k.Sources = append(k.Sources, config.Kind{Name: s.Name})
-	}
-	return k
 }
 
 // A reply is an answer, whole.
