@@ -370,11 +370,14 @@ func TestBombs(t *testing.T) {
 			{"deflate", "\x78\x9c\xff\xff\xff"},
 			{"br", m.valid},
 			{"gzip, gzip", pack[1].encode(pack[1].encode(m.valid))},
-			{"zstd\r\n", ""},
+			{"zstd", "x"},
 		} {
-			bad.encoding = strings.TrimSpace(bad.encoding)
 			r := w.sendRaw(t, m.path, bad.encoding, bad.body)
-			if r.status != http.StatusBadRequest && r.status != http.StatusUnsupportedMediaType {
+			want := http.StatusUnsupportedMediaType
+			if bad.encoding == "gzip" || bad.encoding == "deflate" {
+				want = http.StatusBadRequest
+			}
+			if r.status != want {
 				t.Errorf("%s, %s %.20q: status %d: %.200s", m.kind, bad.encoding, bad.body, r.status, r.body)
 			}
 			m.form(t, r)
