@@ -129,7 +129,7 @@ func (e *Engine) take(t *store.Tx, s *setup, from origin, ev event.Event, eventI
 	switch effect {
 	case incident.Started:
 		alert.ID = id.New(at)
-		if err := e.join(t, s, from, ev, &alert, at); err != nil {
+		if err := e.join(t, s, from, ev, before, &alert, at); err != nil {
 			return got, err
 		}
 	case incident.Ended:
@@ -166,7 +166,8 @@ func withLabels(own, service map[string]string) map[string]string {
 }
 
 // join makes a new alert part of the open incident of its group, or opens one.
-func (e *Engine) join(t *store.Tx, s *setup, from origin, ev event.Event, alert *incident.Alert, at time.Time) error {
+// before is the alert that was there of the same key.
+func (e *Engine) join(t *store.Tx, s *setup, from origin, ev event.Event, before incident.Alert, alert *incident.Alert, at time.Time) error {
 	group := groupKey(from, ev, alert.Service)
 	inc, err := t.OpenIncident(s.org.ID, group)
 	var change incident.Change
@@ -183,11 +184,13 @@ func (e *Engine) join(t *store.Tx, s *setup, from origin, ev event.Event, alert 
 			Policy: s.policy(service.Policy), Revision: s.revision,
 		}, at, from.cause)
 		change = change.Then(incident.AddAlert(change.Incident, alert.Title, alert.Severity, at, from.cause))
-		change = change.Then(incident.Advance(change.Incident, at, s.roster())) // the first page leaves with this commit
+		if change, err = s.called(t, change, before, at); err != nil {
+			return err
+		}
 	case err != nil:
 		return err
 	default:
-		change = incident.AddAlert(inc, alert.Title, alert.Severity, at, from.cause)
+		change = s.worse(inc, incident.AddAlert(inc, alert.Title, alert.Severity, at, from.cause), at)
 	}
 	alert.IncidentID = change.Incident.ID
 	if err := e.save(t, s, change, at); err != nil {
@@ -232,7 +235,7 @@ func (e *Engine) worsen(t *store.Tx, s *setup, before, alert incident.Alert, by 
 	if err != nil || !inc.Open() {
 		return err
 	}
-	return e.save(t, s, incident.Worsen(inc, alert.Severity, at, by), at)
+	return e.save(t, s, s.worse(inc, incident.Worsen(inc, alert.Severity, at, by), at), at)
 }
 
 // senderAck acknowledges the incident of an alert on behalf of its sender. An

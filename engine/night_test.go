@@ -96,6 +96,9 @@ func playNight(t *testing.T, configuration, story string) string {
 	synctest.Wait()
 	applied, err := n.e.Apply(ctx, "", []config.File{{Name: "night.yaml", Body: []byte(configuration)}}, incident.Engine)
 	if err != nil {
+		stop()
+		<-ended
+		st.Close()
 		t.Fatal(err)
 	}
 	if n.org, err = n.e.Organization(applied.Organization); err != nil {
@@ -169,13 +172,17 @@ func (n *night) clock() string {
 }
 
 func (n *night) until(clock string) {
+	time.Sleep(time.Until(n.at(clock)))
+	synctest.Wait()
+}
+
+// at is the instant of a time of the night.
+func (n *night) at(clock string) time.Time {
 	var h, m, s int
 	if k, _ := fmt.Sscanf(clock, "%d:%d:%d", &h, &m, &s); k < 2 {
 		n.t.Fatalf("time %q: want 03:15 or 03:15:20", clock)
 	}
-	at := n.begun.Add(time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(s)*time.Second)
-	time.Sleep(time.Until(at))
-	synctest.Wait()
+	return n.begun.Add(time.Duration(h)*time.Hour + time.Duration(m)*time.Minute + time.Duration(s)*time.Second)
 }
 
 func (n *night) add(line string) {
@@ -233,10 +240,25 @@ func (n *night) act(ctx context.Context, words []string) error {
 		}
 		return nil
 	}
-	if words[0] == "trigger" || words[0] == "clear" { // trigger KEY SEVERITY TITLE… / clear KEY
+	// trigger KEY SEVERITY TITLE… / promise KEY DURATION SEVERITY TITLE… (to repeat it within that) / taken KEY (their acknowledgement) / clear KEY
+	if slices.Contains([]string{"trigger", "promise", "taken", "clear"}, words[0]) {
 		ev := event.Event{Action: event.Resolve, Key: words[1], Title: words[1], Severity: event.SeverityError}
-		if words[0] == "trigger" {
+		switch words[0] {
+		case "taken":
+			ev.Action = event.Acknowledge
+		case "promise":
+			d, err := time.ParseDuration(words[2])
+			if err != nil {
+				return err
+			}
+			ev.Until = time.Now().Add(d)
+			words = words[1:]
+			fallthrough
+		case "trigger":
 			ev.Action, ev.Severity, ev.Title = event.Trigger, event.Severity(words[2]), strings.Join(words[3:], " ")
+		}
+		if host, _, ok := strings.Cut(ev.Key, "."); ok { // web1.cpu is of host web1
+			ev.Labels = map[string]string{"host": host}
 		}
 		body, err := json.Marshal(ev)
 		if err != nil {
@@ -247,6 +269,10 @@ func (n *night) act(ctx context.Context, words []string) error {
 			return err
 		}
 		_, err = n.e.Intake(ctx, from, []event.Event{ev}, body)
+		return err
+	}
+	if words[0] == "override" { // override SCHEDULE USER FROM TO, by the night's clock
+		_, err := n.e.AddOverride(ctx, n.org, words[1], words[2], n.at(words[3]), n.at(words[4]), incident.Cause{Actor: "user:" + incident.Actor(words[2]), Origin: "api"})
 		return err
 	}
 	// USER acknowledges|resolves|snoozes|reassigns|escalates|notes #N …
