@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -17,20 +18,22 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// TestMain makes the test binary be muster when a script calls muster.
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"muster": main})
-}
-
-// TestScripts runs testdata/script as a user would: each command is a process
-// of its own, in an empty environment.
+// TestScripts runs testdata/script as a user would: with the built binary, each
+// command a process of its own, in an empty environment.
 func TestScripts(t *testing.T) {
+	bin := t.TempDir()
+	build := exec.Command("go", "build", "-ldflags", "-X main.version=v1.2.3-script", "-o", bin, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			address, err := freePort()
 			env.Setenv("ADDRESS", address)
 			env.Setenv("TZ", "Europe/Madrid")
+			env.Setenv("PATH", bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
