@@ -119,6 +119,9 @@ func (e *Engine) Apply(ctx context.Context, org string, files []config.File, by 
 		return err
 	})
 	if errors.Is(err, store.ErrMoved) {
+		if err := e.load(ctx); err != nil {
+			return Applied{}, err
+		}
 		return Applied{}, fmt.Errorf("apply: somebody else applied a configuration at the same time: %w", err)
 	}
 	if err != nil {

@@ -14,6 +14,9 @@ import (
 // dueBatch is how many due incidents one turn of the clock takes.
 const dueBatch = 100
 
+// told is how many failures of one turn are logged one by one.
+const told = 3
+
 // clockLoop advances incidents that are due and ends alerts that expired.
 func (e *Engine) clockLoop(ctx context.Context) error {
 	var stuck int // what failed in the turn before, and is still among the first that are due
@@ -45,8 +48,9 @@ func (e *Engine) turn(ctx context.Context, at time.Time, most int) (next time.Ti
 	}
 	for _, key := range expired {
 		if err := e.expire(ctx, key); err != nil {
-			failed++
-			e.Log.Error("expire an alert", "integration", key.Integration, "key", key.Key, "error", err)
+			if failed++; failed <= told {
+				e.Log.Error("expire an alert", "integration", key.Integration, "key", key.Key, "error", err)
+			}
 		}
 	}
 	due, next, err := e.Store.Due(ctx, at, most)
@@ -55,9 +59,13 @@ func (e *Engine) turn(ctx context.Context, at time.Time, most int) (next time.Ti
 	}
 	for _, d := range due {
 		if err := e.advance(ctx, d); err != nil {
-			failed++
-			e.Log.Error("advance", "incident", d.ID, "error", err)
+			if failed++; failed <= told {
+				e.Log.Error("advance", "incident", d.ID, "error", err)
+			}
 		}
+	}
+	if failed > told {
+		e.Log.Error("more of what is due failed", "failed", failed)
 	}
 	if len(due) == most && failed < most {
 		return at, failed, nil

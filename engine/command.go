@@ -52,6 +52,12 @@ func (e *Engine) Do(ctx context.Context, org, incidentID string, c Command) (inc
 		if err != nil {
 			return err
 		}
+		switch c.Do {
+		case "acknowledge", "snooze", "reassign": // why, beside what
+			if c.Text != "" {
+				change = change.Then(incident.Record(change.Incident, at, c.By, incident.Noted, incident.Data{Text: c.Text}))
+			}
+		}
 		if c.Do == "resolve" { // what still fires opens anew with its next trigger
 			firing, err := t.FiringAlerts(incidentID)
 			if err != nil {

@@ -61,6 +61,7 @@ type Engine struct {
 	rules
 	clock   waker
 	reload  waker
+	loading sync.Mutex
 	ready   atomic.Bool
 	metrics *metrics
 }

@@ -397,6 +397,9 @@ func (e *Engine) count(w *watch, b *logBatch) {
 	e.metrics.lines.WithLabelValues("no").Add(float64(b.stats.Unparsed))
 }
 
+// maxSources bounds how many parsers are kept.
+const maxSources = 1000
+
 // parser returns the parser of a log source and the trackers that watch it.
 func (w *watch) parser(source string, first []byte) (*collect.Parser, []*detect.Tracker, error) {
 	log := w.setup.doc.Logs[source]
@@ -436,6 +439,9 @@ func (w *watch) parser(source string, first []byte) (*collect.Parser, []*detect.
 	p, err := collect.NewParser(format, fields)
 	if err != nil {
 		return nil, nil, err
+	}
+	if len(w.parsers) >= maxSources { // names come from senders
+		clear(w.parsers)
 	}
 	w.parsers[source] = p
 	return p, watching, nil

@@ -1,0 +1,413 @@
+package engine_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/config"
+	"github.com/musterhq/muster/engine"
+	"github.com/musterhq/muster/internal/pgtest"
+	"github.com/musterhq/muster/internal/wire"
+	"github.com/musterhq/muster/notify"
+)
+
+// A probe is a channel that does what the test tells it to, by address.
+type probe struct {
+	behave func(ctx context.Context, address string, m notify.Message) error
+
+	mu    sync.Mutex
+	sends []probed
+}
+
+type probed struct {
+	address, key, incident, kind string
+	repeat                       int
+	at                           time.Time
+}
+
+func (p *probe) kind() notify.Kind {
+	return notify.Kind{
+		Kind: config.Kind{Name: "probe", Via: []string{"probe"}, Address: &config.Field{Name: "address", Required: true}},
+		URL:  config.Field{Name: "url"},
+		Send: func(ctx context.Context, _ *wire.Client, _ config.Settings, address string, m notify.Message) (notify.Receipt, error) {
+			p.mu.Lock()
+			p.sends = append(p.sends, probed{address, m.Key, m.IncidentID, m.Kind, m.Repeat, time.Now()})
+			p.mu.Unlock()
+			if p.behave != nil {
+				if err := p.behave(ctx, address, m); err != nil {
+					return notify.Receipt{}, err
+				}
+			}
+			return notify.Receipt{Ref: "x"}, nil
+		},
+		Check: func(string) error { return nil },
+	}
+}
+
+// pages are the pages that were sent to addresses with a prefix.
+func (p *probe) pages(prefix string) (list []probed) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.sends {
+		if s.kind == notify.Page && strings.HasPrefix(s.address, prefix) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// people is a configuration in which each named person has a connection, a
+// policy, a service and an integration ("key-of-NAME") of her own. The contacts
+// are written as in YAML; %s in them is the name.
+func people(contacts string, names ...string) string {
+	var b strings.Builder
+	b.WriteString("organization: shop\nusers:\n")
+	each := func(format string) {
+		for _, name := range names {
+			b.WriteString(strings.ReplaceAll(format, "%s", name))
+		}
+	}
+	each("  %s: " + contacts + "\n")
+	b.WriteString("connections:\n")
+	each("  %s: {probe: ''}\n")
+	b.WriteString("policies:\n")
+	each("  %s: {steps: [{notify: [user:%s], wait: 1h}]}\n")
+	b.WriteString("services:\n")
+	each("  %s: {policy: %s}\n")
+	b.WriteString("integrations:\n")
+	each("  %s: {kind: muster, key: key-of-%s, service: %s}\n")
+	return b.String()
+}
+
+const onePager = "{contacts: {pager: {probe: %s, via: %s}}}"
+
+func names(prefix string, n int) (list []string) {
+	for i := range n {
+		list = append(list, fmt.Sprintf("%s%d", prefix, i))
+	}
+	return list
+}
+
+// TestBulkheads lets one destination hang and another fail, with more waiting
+// for each than there are hands: nobody else waits for a page, nor for a later
+// one that comes due meanwhile.
+func TestBulkheads(t *testing.T) {
+	onBoth(t, func(t *testing.T, address string) {
+		release := make(chan struct{})
+		p := &probe{behave: func(ctx context.Context, address string, _ notify.Message) error {
+			switch {
+			case strings.HasPrefix(address, "hangs"):
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-release:
+					return errors.New("released")
+				}
+			case strings.HasPrefix(address, "fails"):
+				return errors.New("it always fails")
+			}
+			return nil
+		}}
+		r := start(t, address, options{channels: []notify.Kind{p.kind()}})
+		t.Cleanup(func() { close(release) })
+		r.apply(people("{contacts: {pager: {probe: %s, via: %s}, phone: {probe: %s-phone, via: %s}}, notify: {high: [pager, {wait: 2s, by: phone}]}}",
+			append(names("other", 20), "hangs", "fails")...))
+		for i := range 30 {
+			r.trigger("key-of-hangs", fmt.Sprintf("h%d", i), "a page that hangs")
+			r.trigger("key-of-fails", fmt.Sprintf("f%d", i), "a page that fails")
+		}
+		r.wait("the one hangs and the other fails", 5*time.Second, func() bool { return len(p.pages("hangs")) > 0 && len(p.pages("fails")) > 0 })
+
+		begun := time.Now()
+		var wg sync.WaitGroup
+		for _, name := range names("other", 20) {
+			wg.Go(func() { r.trigger("key-of-"+name, "k", "a page of others") })
+		}
+		wg.Wait()
+		r.wait("20 pages of others", time.Second, func() bool { return len(p.pages("other")) >= 20 })
+		t.Logf("20 pages of others left within %v", time.Since(begun).Round(time.Millisecond))
+		r.wait("the others' second contacts", 3*time.Second, func() bool { return len(p.pages("other")) >= 40 })
+		if late := time.Since(begun) - 2*time.Second; late > time.Second {
+			t.Errorf("the second contacts were paged %v late", late)
+		}
+		if n := len(p.pages("hangs")); n > 16 {
+			t.Errorf("%d sends to a destination that hangs", n)
+		}
+	})
+}
+
+// TestRefusedPullsNextForward refuses a page: the next contact, due in an hour,
+// is paged now, and the one after it keeps its wait.
+func TestRefusedPullsNextForward(t *testing.T) {
+	onBoth(t, func(t *testing.T, address string) {
+		p := &probe{behave: func(_ context.Context, address string, _ notify.Message) error {
+			if address == "ana-1" {
+				return fmt.Errorf("no such number: %w", wire.ErrRefused)
+			}
+			return nil
+		}}
+		r := start(t, address, options{channels: []notify.Kind{p.kind()}})
+		r.apply(people("{contacts: {a: {probe: %s-1}, b: {probe: %s-2}, c: {probe: %s-3}}, notify: {high: [a, {wait: 1h, by: b}, {wait: 2h, by: c}]}}", "ana"))
+		inc := r.trigger("key-of-ana", "k", "t").Incident
+		r.wait("the second contact is paged", 2*time.Second, func() bool { return len(p.pages("ana-2")) == 1 })
+		r.wait("the timeline tells", 2*time.Second, func() bool {
+			return strings.Contains(r.timeline(inc), "notify_failed system ana  probe") || strings.Contains(r.timeline(inc), "no such number")
+		})
+		time.Sleep(300 * time.Millisecond)
+		if n := len(p.pages("ana-3")) + len(p.pages("ana-1")); n != 1 {
+			t.Errorf("%d pages to the refused contact and the third one, want 1", n)
+		}
+	})
+}
+
+// TestPanickingChannel lets a channel panic. It costs that page alone: it is
+// refused, told of, and counted; the person is paged by the next contact, and
+// others are paged.
+func TestPanickingChannel(t *testing.T) {
+	onBoth(t, func(t *testing.T, address string) {
+		p := &probe{behave: func(_ context.Context, address string, _ notify.Message) error {
+			if address == "ana-1" {
+				panic("the password is hunter2hunter2")
+			}
+			return nil
+		}}
+		r := start(t, address, options{channels: []notify.Kind{p.kind()}})
+		r.apply(people("{contacts: {a: {probe: %s-1}, b: {probe: %s-2}}, notify: {high: [a, {wait: 1h, by: b}]}}", "ana"))
+		inc := r.trigger("key-of-ana", "k", "t").Incident
+		r.wait("the second contact is paged", 2*time.Second, func() bool { return len(p.pages("ana-2")) == 1 })
+		r.wait("the timeline tells", 2*time.Second, func() bool { return strings.Contains(r.timeline(inc), "notify_failed") })
+		if n := len(p.pages("ana-1")); n != 1 {
+			t.Errorf("the channel that panics was tried %d times, want once", n)
+		}
+		if said := r.log.String() + r.timeline(inc); strings.Contains(said, "hunter2") {
+			t.Error("what the panic said is in the log or the timeline")
+		}
+		if !strings.Contains(r.log.String(), "courier_test.go") {
+			t.Error("the log has no stack of the panic")
+		}
+		if n := counter(t, r, "muster_panics_total"); n != 1 {
+			t.Errorf("%v panics counted, want 1", n)
+		}
+	})
+}
+
+// counter is the sum of a metric.
+func counter(t *testing.T, r *running, name string) (sum float64) {
+	t.Helper()
+	families, err := r.Registry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == name {
+			for _, m := range f.GetMetric() {
+				sum += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+// TestAckRaces acknowledges 500 incidents while they page: the first contact at
+// once and, refused for now, again; the second about when the acknowledgement
+// comes. A page may be in flight when an acknowledgement commits; none begins
+// after it, and none is left to be sent.
+func TestAckRaces(t *testing.T) {
+	onBoth(t, func(t *testing.T, address string) {
+		const races = 500
+		p := &probe{behave: func(_ context.Context, address string, _ notify.Message) error {
+			if strings.HasSuffix(address, "-flaky") {
+				return errors.New("try again") // due again in two seconds
+			}
+			return nil
+		}}
+		r := start(t, address, options{channels: []notify.Kind{p.kind()}})
+		users := names("u", 50)
+		r.apply(people("{contacts: {a: {probe: %s-flaky, via: %s}, b: {probe: %s-soon, via: %s}, c: {probe: %s-late, via: %s}}, notify: {high: [a, {wait: 20ms, by: b}, {wait: 1500ms, by: c}]}}", users...))
+
+		acked := make([]time.Time, races)
+		ids := make([]string, races)
+		var wg sync.WaitGroup
+		for w := range 10 {
+			wg.Go(func() {
+				for i := w; i < races; i += 10 {
+					ids[i] = r.trigger("key-of-"+users[i%50], fmt.Sprint("k", i), "t").Incident
+					time.Sleep(time.Duration(rand.IntN(40)) * time.Millisecond)
+					if _, err := r.Do(t.Context(), r.org, ids[i], engine.Command{Do: "acknowledge", By: tester}); err != nil {
+						t.Error(err)
+					}
+					acked[i] = time.Now()
+				}
+			})
+		}
+		wg.Wait()
+		time.Sleep(2500 * time.Millisecond) // what is due later would be sent by now
+
+		at := map[string]time.Time{}
+		for i, id := range ids {
+			at[id] = acked[i]
+		}
+		var late int
+		var worst time.Duration
+		for _, s := range p.pages("") {
+			after := s.at.Sub(at[s.incident])
+			if after <= 0 {
+				continue
+			}
+			late++
+			worst = max(worst, after)
+			if strings.HasSuffix(s.address, "-late") || s.repeat > 0 || after > time.Second {
+				t.Errorf("a page to %s (repeat %d) began %v after the acknowledgement", s.address, s.repeat, after)
+			}
+		}
+		t.Logf("%d pages, %d of them in flight when the acknowledgement committed, the last %v after", len(p.pages("")), late, worst)
+		if n := number(t, address, `SELECT count(*) FROM outbox WHERE kind = 'page' AND state = 'pending'`); n != 0 {
+			t.Errorf("%d pages are still to be sent", n)
+		}
+		if len(p.pages("")) < races/5 {
+			t.Errorf("%d pages for %d incidents: nothing raced", len(p.pages("")), races)
+		}
+	})
+}
+
+// TestTwoEngines lets two engines on one PostgreSQL send 300 pages: each once.
+func TestTwoEngines(t *testing.T) {
+	t.Parallel()
+	address := pgtest.DSN(t)
+	p := &probe{}
+	users := names("u", 15)
+	both := []*running{start(t, address, options{channels: []notify.Kind{p.kind()}}), start(t, address, options{channels: []notify.Kind{p.kind()}})}
+	both[0].apply(people(onePager, users...))
+	both[1].wait("the other replica has the configuration", 5*time.Second, func() bool { _, err := both[1].SenderByKey("key-of-u0"); return err == nil })
+	var wg sync.WaitGroup
+	for i := range 300 {
+		wg.Go(func() { both[i%2].trigger("key-of-"+users[i%15], fmt.Sprint("k", i), "t") })
+	}
+	wg.Wait()
+	both[0].wait("300 pages", 20*time.Second, func() bool { return len(p.pages("")) >= 300 })
+	time.Sleep(1500 * time.Millisecond) // for one too many
+	keys := map[string]int{}
+	for _, s := range p.pages("") {
+		if keys[s.key]++; keys[s.key] > 1 || s.repeat > 0 {
+			t.Errorf("page %s was sent %d times (repeat %d)", s.key, keys[s.key], s.repeat)
+		}
+	}
+	if len(keys) != 300 {
+		t.Errorf("%d pages, want 300", len(keys))
+	}
+	if n := number(t, address, `SELECT count(*) FROM outbox WHERE state = 'sent'`); n != 300 {
+		t.Errorf("%d receipts, want 300", n)
+	}
+}
+
+// TestLease kills an engine between the claim of a page and its receipt. Once
+// the lease is over, another sends the page again, with the same key, and says
+// that it may be a repeat.
+func TestLease(t *testing.T) {
+	onBoth(t, func(t *testing.T, address string) {
+		release := make(chan struct{})
+		first := &probe{behave: func(context.Context, string, notify.Message) error { <-release; return nil }}
+		r := start(t, address, options{channels: []notify.Kind{first.kind()}})
+		r.apply(people(onePager, "ana"))
+		inc := r.trigger("key-of-ana", "k", "t").Incident
+		r.wait("the page is being sent", 2*time.Second, func() bool { return len(first.pages("")) == 1 })
+		r.kill(sync.OnceFunc(func() { close(release) }))
+
+		second := &probe{}
+		r2 := start(t, address, options{channels: []notify.Kind{second.kind()}})
+		time.Sleep(300 * time.Millisecond)
+		if n := len(second.pages("")); n != 0 {
+			t.Fatalf("%d pages were sent while the lease held", n)
+		}
+		sqlOn(t, address, `UPDATE outbox SET lease_until = 1 WHERE state = 'pending'`) // half a minute goes by
+		r2.trigger("key-of-ana", "k2", "wakes the couriers")
+		r2.wait("the page is sent again", 5*time.Second, func() bool { return len(second.pages("")) >= 2 })
+		var again []probed
+		for _, s := range second.pages("") {
+			if s.incident == inc {
+				again = append(again, s)
+			}
+		}
+		if len(again) != 1 || again[0].key != first.pages("")[0].key || again[0].repeat != 1 {
+			t.Errorf("sent again as %+v, want once, with key %s and repeat 1", again, first.pages("")[0].key)
+		}
+		r2.wait("its receipt", 2*time.Second, func() bool { return strings.Contains(r2.timeline(inc), "notified") })
+	})
+}
+
+// TestFaultOfTheDatabase takes a table away for a moment, just when something
+// comes due. When it is back, nothing wakes the loops, and still all goes on.
+func TestFaultOfTheDatabase(t *testing.T) {
+	for _, table := range []string{"outbox", "incidents"} {
+		t.Run(table, func(t *testing.T) {
+			onBoth(t, func(t *testing.T, address string) {
+				p := &probe{}
+				r := start(t, address, options{channels: []notify.Kind{p.kind()}})
+				r.apply(`
+organization: shop
+users:
+  ana: {contacts: {a: {probe: ana-1}, b: {probe: ana-2}}, notify: {high: [a, {wait: 1s, by: b}]}}
+  bob: {contacts: {a: {probe: bob}}}
+connections: {probe: {probe: ''}}
+policies:
+  p: {steps: [{notify: [user:ana], wait: 1s}, {notify: [user:bob], wait: 1h}]}
+services: {s: {policy: p}}
+integrations: {i: {kind: muster, key: the-only-key, service: s}}
+`)
+				r.trigger("the-only-key", "k", "t")
+				r.wait("the first page", 2*time.Second, func() bool { return len(p.pages("ana-1")) == 1 })
+				sqlOn(t, address, `ALTER TABLE `+table+` RENAME TO away`)
+				time.Sleep(2500 * time.Millisecond)
+				if n := len(p.pages("")); n > 2 {
+					t.Fatalf("%d pages without the table", n)
+				}
+				sqlOn(t, address, `ALTER TABLE away RENAME TO `+table)
+				r.wait("the other pages", 5*time.Second, func() bool { return len(p.pages("ana-2")) == 1 && len(p.pages("bob")) == 1 })
+			})
+		})
+	}
+}
+
+// TestPoison makes 150 incidents unreadable, all due before another: that one
+// climbs in time all the same.
+func TestPoison(t *testing.T) {
+	onBoth(t, func(t *testing.T, address string) {
+		p := &probe{}
+		r := start(t, address, options{channels: []notify.Kind{p.kind()}})
+		r.apply(`
+organization: shop
+users:
+  ana: {contacts: {a: {probe: ana}}}
+  bob: {contacts: {a: {probe: bob}}}
+connections: {probe: {probe: ''}}
+policies:
+  slow: {steps: [{notify: [user:ana], wait: 1h}]}
+  quick: {steps: [{notify: [user:ana], wait: 3s}, {notify: [user:bob], wait: 1h}]}
+services: {bad: {policy: slow}, good: {policy: quick}}
+integrations:
+  bad: {kind: muster, key: key-of-bad, service: bad}
+  good: {kind: muster, key: key-of-good, service: good}
+`)
+		var wg sync.WaitGroup
+		for i := range 150 {
+			wg.Go(func() { r.trigger("key-of-bad", fmt.Sprint("bad", i), "t") })
+		}
+		wg.Wait()
+		r.wait("their pages", 10*time.Second, func() bool { return len(p.pages("ana")) == 150 })
+		sqlOn(t, address, `UPDATE incidents SET due = 1, body = '{'`)
+		r.trigger("key-of-good", "good", "t")
+		r.wait("the good one climbs", 6*time.Second, func() bool { return len(p.pages("bob")) == 1 })
+		if n := number(t, address, `SELECT count(*) FROM incidents WHERE due = 1`); n != 150 {
+			t.Errorf("%d unreadable incidents, want 150", n)
+		}
+		if n := strings.Count(r.log.String(), "unreadable row"); n > 60 {
+			t.Errorf("%d lines of log of them", n)
+		}
+	})
+}
