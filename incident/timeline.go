@@ -157,6 +157,7 @@ func (i Incident) Apply(e Entry) Incident {
 	case ResolvedEntry:
 		i.Status, i.Due, i.SnoozedUntil = Resolved, time.Time{}, time.Time{}
 		i.ResolvedAt, i.ResolvedBy = e.At, string(e.Actor)
+		i.Firing = 0 // a human may resolve while alerts fire: they are closed with it
 		i.Hold = ""
 	case RunStep:
 		if d.Hold && i.Open() {

@@ -10,9 +10,13 @@ import (
 var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 func TestNewSortsByTime(t *testing.T) {
-	a, b := id.New(noon), id.New(noon.Add(time.Millisecond))
-	if !id.Valid(a) || a[14] != '7' || a >= b {
-		t.Errorf("%s, then %s", a, b)
+	at := noon
+	for _, d := range []time.Duration{time.Microsecond, 500 * time.Microsecond, time.Millisecond, time.Hour} {
+		a, b := id.New(at), id.New(at.Add(d))
+		if !id.Valid(a) || a[14] != '7' || a >= b {
+			t.Errorf("%s, then after %v %s", a, d, b)
+		}
+		at = at.Add(d)
 	}
 }
 
