@@ -20,7 +20,7 @@ help: ## List these targets.
 build: ## Build bin/muster, one static binary.
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/muster ./cmd/muster
 
-demo: build ## Build, and run an hour of a made-up company's trouble.
+demo: build ## Build, and watch one incident on this machine, from a bad release to a postmortem.
 	bin/muster demo
 
 test: tools lint bin/testreport ## Install what is missing, lint, and run every test under the race detector.

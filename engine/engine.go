@@ -61,7 +61,6 @@ type Engine struct {
 	rules
 	clock   waker
 	reload  waker
-	loading sync.Mutex
 	ready   atomic.Bool
 	metrics *metrics
 }
@@ -109,7 +108,10 @@ func (e *Engine) Run(ctx context.Context) error {
 	var committer sync.WaitGroup
 	committer.Go(func() { e.supervise(committing, "committer", e.Store.Run) })
 
-	err := e.load(ctx)
+	err := e.takeOver(ctx)
+	if err == nil {
+		err = e.load(ctx)
+	}
 	if err == nil {
 		err = e.restoreRules(ctx)
 	}
@@ -128,6 +130,15 @@ func (e *Engine) Run(ctx context.Context) error {
 	stop()
 	committer.Wait()
 	return err
+}
+
+// takeOver makes what a process before this one had claimed due again. On
+// PostgreSQL it may live still: there the leases must end by themselves.
+func (e *Engine) takeOver(ctx context.Context) error {
+	if e.Store.Dialect() != "sqlite" {
+		return nil
+	}
+	return e.Store.Write(ctx, func(t *store.Tx) error { return t.EndLeases() })
 }
 
 // Ready tells whether the loops run and the database answers.

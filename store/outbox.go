@@ -41,17 +41,13 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest 
 		claimed = nil
 		exclude, excluded := free(busy, 5)
 		args := append([]any{until.UnixMicro(), now.UnixMicro(), limit, perDest}, excluded...)
-		// The outermost condition is checked again after a wait for another
-		// replica's lock; the inner ones are not.
 		rows, err := t.b.c.conn.QueryContext(t.b.ctx, `
 			UPDATE outbox SET lease_until = $1, attempt = attempt + 1
-			WHERE state = 'pending' AND lease_until <= $2 AND id IN (
-				SELECT id FROM outbox WHERE id IN (
-					SELECT id FROM (
-						SELECT id, due, kind, ROW_NUMBER() OVER (PARTITION BY destination ORDER BY `+pagesFirst+`) AS nth
-						FROM outbox WHERE state = 'pending' AND due <= $2 AND lease_until <= $2`+exclude+`
-					) AS ranked WHERE nth <= $4 ORDER BY `+pagesFirst+` LIMIT $3
-				)`+s.dialect.skipLocked+`
+			WHERE id IN (
+				SELECT id FROM (
+					SELECT id, due, kind, ROW_NUMBER() OVER (PARTITION BY destination ORDER BY `+pagesFirst+`) AS nth
+					FROM outbox WHERE state = 'pending' AND due <= $2 AND lease_until <= $2`+exclude+`
+				) AS ranked WHERE nth <= $4 ORDER BY `+pagesFirst+` LIMIT $3
 			)
 			RETURNING `+outgoingColumns, args...)
 		if err != nil {
@@ -104,6 +100,16 @@ func scanOutgoing(rows *sql.Rows) (Outgoing, error) {
 	err := rows.Scan(&o.ID, &o.Org, &o.Incident, &o.Kind, &o.Destination, &o.Place, &o.ClimbStep, &due, &o.Attempt, &o.Revision, &o.State, &o.Error, &body)
 	o.Due, o.Body = time.UnixMicro(due).UTC(), body
 	return o, err
+}
+
+// EndLeases ends every lease. It is for the start of the only process on a
+// database: what was claimed before a crash need not wait for its lease.
+func (t *Tx) EndLeases() error {
+	if _, err := t.exec("end leases of the outbox", `UPDATE outbox SET lease_until = 0 WHERE state = 'pending' AND lease_until > 0`); err != nil {
+		return err
+	}
+	_, err := t.exec("end leases of runs", `UPDATE runs SET lease_until = 0 WHERE due IS NOT NULL AND lease_until > 0`)
+	return err
 }
 
 // NextDue returns when the next row of the outbox is due, or the zero instant.
