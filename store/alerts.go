@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -26,14 +25,9 @@ func (b *batch) readAhead(units []*unit) error {
 			}
 		}
 	}
-	// In one order, so that two replicas do not wait for each other in a circle.
-	for _, group := range slices.SortedFunc(maps.Keys(byIntegration), compareKeys) {
-		keys := byIntegration[group]
-		slices.Sort(keys)
-		err := inChunks(len(keys), func(from, to int) error {
-			args := append([]any{group.Org, group.Integration}, anys(keys[from:to])...)
-			return b.readAlerts(b.c.list(`SELECT version, body FROM alerts WHERE newest = 1 AND org = $1 AND integration = $2 AND dedup_key IN (`, 3, to-from,
-				`) ORDER BY dedup_key`+b.c.s.dialect.forUpdate), args)
+	for group, keys := range byIntegration {
+		err := inLists(keys, func(keys []any) error {
+			return b.readAlerts(b.c.list(`SELECT version, body FROM alerts WHERE newest = 1 AND org = $1 AND integration = $2 AND dedup_key IN (`, 3, len(keys), `)`), append([]any{group.Org, group.Integration}, keys...))
 		})
 		if err != nil {
 			return err
@@ -82,7 +76,7 @@ func (t *Tx) Alert(key AlertKey) (incident.Alert, error) {
 		return row.alert, nil
 	}
 	t.b.all.alerts[key] = &alertRow{alert: incident.Alert{Org: key.Org, Integration: key.Integration, Key: key.Key}}
-	err := t.b.readAlerts(`SELECT version, body FROM alerts WHERE newest = 1 AND org = $1 AND integration = $2 AND dedup_key = $3`+t.b.c.s.dialect.forUpdate,
+	err := t.b.readAlerts(`SELECT version, body FROM alerts WHERE newest = 1 AND org = $1 AND integration = $2 AND dedup_key = $3`,
 		[]any{key.Org, key.Integration, key.Key})
 	if err != nil {
 		return incident.Alert{}, t.b.fail("alert", err)

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"math/bits"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -163,6 +164,7 @@ type committer struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 	texts map[textKey]string // of multi-row statements
+	turns int                // transactions begun, on PostgreSQL
 }
 
 func (c *committer) release() {
@@ -308,9 +310,19 @@ func (c *committer) begin(ctx context.Context) error {
 		_, err := c.exec(ctx, "BEGIN IMMEDIATE")
 		return err
 	}
-	_, err := c.conn.ExecContext(ctx, "BEGIN; SELECT pg_advisory_xact_lock(7381240115)", pgx.QueryExecModeSimpleProtocol) // one round trip; the number is ours
+	text := "BEGIN; SELECT pg_advisory_xact_lock(7381240115)" // the number is ours
+	if c.turns++; c.turns%replan == 0 || bits.OnesCount(uint(c.turns)) == 1 {
+		text += "; DISCARD PLANS"
+	}
+	_, err := c.conn.ExecContext(ctx, text, pgx.QueryExecModeSimpleProtocol) // one round trip
 	return err
 }
+
+// replan is after how many commits PostgreSQL makes its plans anew, and after
+// each power of two. One that it made while a table was empty reads all of it
+// when it has grown, until the statistics are renewed a minute later; a burst
+// does not wait for that.
+const replan = 256
 
 func (c *committer) connect(ctx context.Context) (err error) {
 	if c.conn != nil {

@@ -120,11 +120,8 @@ func (b *batch) flushEvents() error {
 	}
 	for _, name := range order {
 		s := segments[name]
-		_, err := b.c.exec(b.ctx, `INSERT INTO segments (id, org, at, count, body) VALUES ($1, $2, $3, $4, $5)`,
+		b.exec("write events", `INSERT INTO segments (id, org, at, count, body) VALUES ($1, $2, $3, $4, $5)`,
 			name, s.row.org, s.row.at.UnixMicro(), s.count, s2.Encode(nil, s.data))
-		if err != nil {
-			return fmt.Errorf("write events: %w", err)
-		}
 	}
 	return nil
 }

@@ -81,8 +81,8 @@ func (s *Store) ClaimRuns(ctx context.Context, now, until time.Time, limit int) 
 		claimed = nil
 		rows, err := t.b.c.query(t.b.ctx, `
 			UPDATE runs SET lease_until = $1, attempt = attempt + 1
-			WHERE lease_until <= $2 AND id IN (
-				SELECT id FROM runs WHERE due IS NOT NULL AND due <= $2 AND lease_until <= $2 ORDER BY due, id LIMIT $3`+s.dialect.skipLocked+`
+			WHERE id IN (
+				SELECT id FROM runs WHERE due IS NOT NULL AND due <= $2 AND lease_until <= $2 ORDER BY due, id LIMIT $3
 			) RETURNING `+runColumns, until.UnixMicro(), now.UnixMicro(), limit)
 		if err != nil {
 			return t.b.fail("claim runs", err)
@@ -153,7 +153,7 @@ func (s *Store) PastRuns(ctx context.Context, org, runbook, target, except strin
 // PastRuns is Store.PastRuns for a run that is about to begin: until the commit
 // no other run against the target can.
 func (t *Tx) PastRuns(org, runbook, target, except string, since time.Time) (PastRuns, error) {
-	rows, err := t.b.c.query(t.b.ctx, pastRuns+t.b.c.s.dialect.forUpdate, org, runbook, target, since.UnixMicro())
+	rows, err := t.b.c.query(t.b.ctx, pastRuns, org, runbook, target, since.UnixMicro())
 	if err != nil {
 		return PastRuns{}, t.b.fail("earlier runs", err)
 	}
@@ -164,7 +164,6 @@ func (t *Tx) PastRuns(org, runbook, target, except string, since time.Time) (Pas
 	return past, nil
 }
 
-// pastRuns lists those that have not begun, too: they are what a Tx must lock.
 const pastRuns = `
 	SELECT id, started_at, ended_at FROM runs
 	WHERE org = $1 AND runbook = $2 AND target = $3 AND (ended_at IS NULL OR ended_at >= $4 OR started_at >= $4)

@@ -53,16 +53,14 @@ type Woken struct{ Outbox, Incidents, Runs, Config bool }
 
 // dialect holds the few fragments in which the databases differ.
 type dialect struct {
-	name       string // "sqlite" or "postgres"
-	driver     string
-	skipLocked string // for a claim
-	forUpdate  string // for a row that this transaction will change
-	goose      goose.Dialect
+	name   string // "sqlite" or "postgres"
+	driver string
+	goose  goose.Dialect
 }
 
 var sqlite = dialect{name: "sqlite", driver: "sqlite", goose: goose.DialectSQLite3}
 
-var postgres = dialect{name: "postgres", driver: "pgx", skipLocked: " FOR UPDATE SKIP LOCKED", forUpdate: " FOR UPDATE", goose: goose.DialectPostgres}
+var postgres = dialect{name: "postgres", driver: "pgx", goose: goose.DialectPostgres}
 
 // Open opens a database and brings its schema up to date. The address is
 // "postgres://…", a path of a SQLite file, or ":memory:". The caller runs Run,

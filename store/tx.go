@@ -64,14 +64,15 @@ type entryRow struct {
 
 // batch is one transaction of the committer.
 type batch struct {
-	ctx      context.Context
-	c        *committer
-	all      staged
-	series   map[string]id.Series // of the events, by organization
-	counted  map[string]int       // events in a series
-	counters map[counterKey]int64 // what the units counted to; the rows are locked
-	woken    Woken
-	broken   error // a statement failed: the transaction is of no use any more
+	ctx        context.Context
+	c          *committer
+	all        staged
+	series     map[string]id.Series // of the events, by organization
+	counted    map[string]int       // events in a series
+	statements []statement          // of flush
+	counters   map[counterKey]int64 // what the units counted to; the rows are locked
+	woken      Woken
+	broken     error // a statement failed: the transaction is of no use any more
 }
 
 type counterKey struct{ org, name string }
@@ -179,7 +180,7 @@ func (t *Tx) Incident(org, incidentID string) (incident.Incident, error) {
 			return row.incident, nil
 		}
 	}
-	rows, err := t.b.c.query(t.b.ctx, `SELECT version, body FROM incidents WHERE id = $1 AND org = $2`+t.b.c.s.dialect.forUpdate, incidentID, org)
+	rows, err := t.b.c.query(t.b.ctx, `SELECT version, body FROM incidents WHERE id = $1 AND org = $2`, incidentID, org)
 	return t.scanIncident("incident "+incidentID, rows, err)
 }
 
@@ -194,7 +195,7 @@ func (t *Tx) OpenIncident(org, group string) (incident.Incident, error) {
 			return t.Incident(org, open)
 		}
 	}
-	rows, err := t.b.c.query(t.b.ctx, `SELECT version, body FROM incidents WHERE org = $1 AND group_key = $2 AND status <> 'resolved'`+t.b.c.s.dialect.forUpdate, org, group)
+	rows, err := t.b.c.query(t.b.ctx, `SELECT version, body FROM incidents WHERE org = $1 AND group_key = $2 AND status <> 'resolved'`, org, group)
 	inc, err := t.scanIncident("open incident", rows, err)
 	if errors.Is(err, ErrNotFound) {
 		t.b.all.groups[key] = ""
@@ -253,13 +254,9 @@ func (b *batch) readGroups(units []*unit) error {
 			byOrg[key.org] = append(byOrg[key.org], group)
 		}
 	}
-	// In one order, so that two replicas do not wait for each other in a circle.
-	for _, org := range slices.Sorted(maps.Keys(byOrg)) {
-		groups := byOrg[org]
-		slices.Sort(groups)
-		err := inChunks(len(groups), func(from, to int) error {
-			return b.readOpen(b.c.list(`SELECT version, body FROM incidents WHERE status <> 'resolved' AND org = $1 AND group_key IN (`, 2, to-from,
-				`) ORDER BY group_key`+b.c.s.dialect.forUpdate), append([]any{org}, anys(groups[from:to])...))
+	for org, groups := range byOrg {
+		err := inLists(groups, func(keys []any) error {
+			return b.readOpen(b.c.list(`SELECT version, body FROM incidents WHERE status <> 'resolved' AND org = $1 AND group_key IN (`, 2, len(keys), `)`), append([]any{org}, keys...))
 		})
 		if err != nil {
 			return err
