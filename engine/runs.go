@@ -625,6 +625,15 @@ func (e *Engine) endRun(ctx context.Context, s *setup, run runbook.Run, c runboo
 	return e.saveEnded(ctx, s, next, at)
 }
 
+// helped tells whether nobody need be called because of how a run ended: the
+// signal recovered, or every step was done and nothing was to be verified.
+func helped(run runbook.Run) bool {
+	if run.State != runbook.Ended || run.Verify.RecoversWithin > 0 {
+		return run.Verdict == runbook.Recovered
+	}
+	return !slices.ContainsFunc(run.Steps, func(s runbook.StepRun) bool { return s.Result.Outcome != runbook.OutcomeDone })
+}
+
 // saveEnded writes a run that is over, with its verdict, and calls people again
 // if it did not help.
 func (e *Engine) saveEnded(ctx context.Context, s *setup, run runbook.Run, at time.Time) error {
@@ -650,7 +659,7 @@ func (e *Engine) saveEnded(ctx context.Context, s *setup, run runbook.Run, at ti
 		}
 		change := incident.Record(inc, at, by, kind, incident.Data{Run: run.ID, Runbook: run.Runbook, Verdict: string(run.Verdict), Text: run.Reason})
 		change = change.Then(incident.Settle(change.Incident, at, by))
-		if change.Incident.Open() && run.Verdict != runbook.Recovered {
+		if change.Incident.Open() && !helped(run) {
 			reason := fmt.Sprintf("runbook %s: %s", run.Runbook, run.State)
 			if run.Verdict != "" {
 				reason = fmt.Sprintf("runbook %s did not help: %s", run.Runbook, run.Verdict)

@@ -82,8 +82,6 @@ func (e *Engine) configLoop(ctx context.Context) error {
 func (e *Engine) load(ctx context.Context) error {
 	e.loading.Lock()
 	defer e.loading.Unlock()
-	e.loading.Lock() // of two loads, the one that read later must win
-	defer e.loading.Unlock()
 	orgs, err := e.Store.Organizations(ctx)
 	if err != nil {
 		return err

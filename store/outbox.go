@@ -39,30 +39,17 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest 
 	var claimed []Outgoing
 	err := s.Write(ctx, func(t *Tx) error {
 		claimed = nil
-		exclude, excluded := free(busy, 5)
-		args := append([]any{until.UnixMicro(), now.UnixMicro(), limit, perDest}, excluded...)
-		rows, err := t.b.c.conn.QueryContext(t.b.ctx, `
-			UPDATE outbox SET lease_until = $1, attempt = attempt + 1
-			WHERE id IN (
-				SELECT id FROM (
-					SELECT id, due, kind, ROW_NUMBER() OVER (PARTITION BY destination ORDER BY `+pagesFirst+`) AS nth
-					FROM outbox WHERE state = 'pending' AND due <= $2 AND lease_until <= $2`+exclude+`
-				) AS ranked WHERE nth <= $4 ORDER BY `+pagesFirst+` LIMIT $3
-			)
-			RETURNING `+outgoingColumns, args...)
+		destinations, err := t.waiting()
 		if err != nil {
-			return t.b.fail("claim", err)
+			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
-			o, err := scanOutgoing(rows)
+		destinations = slices.DeleteFunc(destinations, func(d string) bool { return slices.Contains(busy, d) })
+		for some := range slices.Chunk(destinations, 400) { // SQLite joins 500 queries at most
+			rows, err := t.claim(now, until, limit-len(claimed), perDest, some)
 			if err != nil {
-				return t.b.fail("claim", err)
+				return err
 			}
-			claimed = append(claimed, o)
-		}
-		if err := rows.Err(); err != nil {
-			return t.b.fail("claim", err)
+			claimed = append(claimed, rows...)
 		}
 		return nil
 	})
@@ -72,6 +59,74 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest 
 	return claimed, err
 }
 
+// waiting lists the destinations of pending rows. It reads one row of the index
+// for each, however many are pending: a destination with a long backlog must not
+// slow down the commits of all others.
+func (t *Tx) waiting() (list []string, err error) {
+	rows, err := t.b.c.query(t.b.ctx, `
+		WITH RECURSIVE waiting (destination) AS (
+			SELECT min(destination) FROM outbox WHERE state = 'pending'
+			UNION ALL
+			SELECT (SELECT min(destination) FROM outbox WHERE state = 'pending' AND destination > waiting.destination)
+			FROM waiting WHERE destination IS NOT NULL
+		)
+		SELECT destination FROM waiting WHERE destination IS NOT NULL`)
+	if err != nil {
+		return nil, t.b.fail("waiting destinations", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var d string
+		if err := rows.Scan(&d); err != nil {
+			return nil, t.b.fail("waiting destinations", err)
+		}
+		list = append(list, d)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, t.b.fail("waiting destinations", err)
+	}
+	return list, nil
+}
+
+// claim leases the first rows of some destinations.
+func (t *Tx) claim(now, until time.Time, limit, perDest int, destinations []string) (claimed []Outgoing, err error) {
+	args := []any{until.UnixMicro(), now.UnixMicro(), limit, perDest}
+	var first strings.Builder // of each destination
+	for i, d := range destinations {
+		if i > 0 {
+			first.WriteString(` UNION ALL `)
+		}
+		args = append(args, d)
+		fmt.Fprintf(&first, `
+			SELECT id, due, kind FROM (
+				SELECT id, due, kind FROM outbox WHERE state = 'pending' AND destination = $%d AND due <= $2 AND lease_until <= $2
+				ORDER BY `+pagesFirst+` LIMIT $4) AS d%d`, len(args), i)
+	}
+	rows, err := t.b.c.conn.QueryContext(t.b.ctx, `
+		UPDATE outbox SET lease_until = $1, attempt = attempt + 1
+		WHERE id IN (SELECT id FROM (`+first.String()+`) AS firsts ORDER BY `+pagesFirst+` LIMIT $3)
+		RETURNING `+outgoingColumns, args...)
+	if err != nil {
+		return nil, t.b.fail("claim", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		o, err := scanOutgoing(rows)
+		if err != nil {
+			return nil, t.b.fail("claim", err)
+		}
+		claimed = append(claimed, o)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, t.b.fail("claim", err)
+	}
+	return claimed, nil
+}
+
+// pagesFirst is the order in which rows leave, as the index outbox_waiting has
+// it; rankOf is its first part.
+const pagesFirst = `(CASE kind WHEN 'page' THEN 0 ELSE 1 END), due, id`
+
 // free is the condition that leaves busy destinations out, with placeholders
 // from a number on.
 func free(busy []string, from int) (condition string, args []any) {
@@ -80,9 +135,6 @@ func free(busy []string, from int) (condition string, args []any) {
 	}
 	return ` AND destination NOT IN (` + marks(len(busy), from) + `)`, anys(busy)
 }
-
-// pagesFirst is the order in which rows leave; rankOf is its first part.
-const pagesFirst = `CASE kind WHEN 'page' THEN 0 ELSE 1 END, due, id`
 
 func rankOf(o Outgoing) int {
 	if o.Kind == incident.Page {
@@ -151,18 +203,20 @@ func (t *Tx) Later(o Outgoing, due time.Time, reason string) (bool, error) {
 // Give ends a claimed row that will not be sent: state is "failed" or
 // "cancelled". The person's next way to be paged in the same step, if it was
 // not tried yet, becomes due at once, so that a refusal costs nobody the wait.
+// A row whose revision grew meanwhile stays pending: what is given up is old.
 func (t *Tx) Give(o Outgoing, state, reason string, now time.Time) (bool, error) {
 	res, err := t.exec("give up an outgoing row", `
-		UPDATE outbox SET state = $3, done_at = $4, lease_until = 0, error = $5 WHERE id = $1 AND attempt = $2 AND state = 'pending'`,
-		o.ID, o.Attempt, state, now.UnixMicro(), reason)
+		UPDATE outbox SET state = CASE WHEN revision = $6 THEN $3 ELSE 'pending' END, done_at = $4, lease_until = 0, error = $5
+		WHERE id = $1 AND attempt = $2 AND state = 'pending'`,
+		o.ID, o.Attempt, state, now.UnixMicro(), reason, o.Revision)
 	if err != nil {
 		return false, err
 	}
 	if n, _ := res.RowsAffected(); n == 0 {
 		return false, nil
 	}
+	t.b.woken.Outbox = true // it may be pending anew
 	if state == "failed" && o.ClimbStep != "" {
-		t.b.woken.Outbox = true
 		// Only the next one: those after it keep their wait. One that was tried
 		// waits because its receiver asked it to.
 		_, err = t.exec("pull the next contact method forward", `
