@@ -130,7 +130,7 @@ func joinGroup(tx *store.Tx, group string) (incidentID string, err error) {
 	return c.Incident.ID, nil
 }
 
-// BenchmarkClaim takes pages out of an outbox in which so many rows of 200
+// BenchmarkClaim takes pages out of an outbox in which so many rows of 20
 // destinations are due.
 func BenchmarkClaim(b *testing.B) {
 	for _, kind := range kinds {
@@ -140,7 +140,7 @@ func BenchmarkClaim(b *testing.B) {
 				for from := 0; from < due; from += 100 {
 					write(b, s, func(tx *store.Tx) error {
 						for i := from; i < from+100; i++ {
-							tx.Send(store.Outgoing{ID: fmt.Sprint(i), Org: "o", Incident: fmt.Sprint("i", i), Kind: "update", Destination: fmt.Sprint("d", i%200), Due: nine, Body: []byte("{}")})
+							tx.Send(store.Outgoing{ID: fmt.Sprint(i), Org: "o", Incident: fmt.Sprint("i", i), Kind: "update", Destination: fmt.Sprint("d", i%20), Due: nine, Body: []byte("{}")})
 						}
 						return nil
 					})

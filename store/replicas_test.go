@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -235,5 +236,44 @@ func command(group string, which int, name string, now time.Time) func(*store.Tx
 			return errUnit
 		}
 		return nil
+	}
+}
+
+// TestSuspendedReplica: a replica that stops in the middle of a commit, as a
+// machine that is suspended does, loses its turn to the other, and writes its
+// unit when it lives again.
+func TestSuspendedReplica(t *testing.T) {
+	t.Parallel()
+	address := pgtest.DSN(t)
+	a, b := open(t, address), open(t, address)
+	suspended, other := make(chan struct{}), make(chan error, 1)
+	var once sync.Once
+	go func() {
+		<-suspended
+		other <- b.Write(context.Background(), func(tx *store.Tx) error { return tx.PutTail("o", "b", "p", []byte("1")) })
+	}()
+	ran := 0
+	write(t, a, func(tx *store.Tx) error {
+		ran++
+		once.Do(func() {
+			close(suspended)
+			select {
+			case err := <-other:
+				other <- err
+			case <-time.After(20 * time.Second):
+			}
+		})
+		return tx.PutTail("o", "a", "p", []byte("1"))
+	})
+	if err := <-other; err != nil {
+		t.Errorf("the other replica: %v", err)
+	}
+	if ran < 2 {
+		t.Errorf("the unit of the suspended one ran %d times: it kept its turn", ran)
+	}
+	for _, source := range []string{"a", "b"} {
+		if got := must(a.Tail(t.Context(), "o", source, "p"))(t); string(got) != "1" {
+			t.Errorf("%s: %q", source, got)
+		}
 	}
 }

@@ -136,7 +136,7 @@ CREATE TABLE outbox (
     error       TEXT NOT NULL,
     body        TEXT NOT NULL
 );
-CREATE INDEX outbox_due ON outbox (due) WHERE state = 'pending';
+CREATE INDEX outbox_waiting ON outbox (destination, (CASE kind WHEN 'page' THEN 0 ELSE 1 END), due, id) WHERE state = 'pending';
 CREATE INDEX outbox_of_incident ON outbox (incident, state);
 CREATE INDEX outbox_done ON outbox (done_at) WHERE done_at IS NOT NULL;
 
