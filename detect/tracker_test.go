@@ -468,7 +468,8 @@ func TestCounts(t *testing.T) {
 
 func TestObserveDoesNotAllocate(t *testing.T) {
 	r := fiveHundreds(t)
-	r.By, r.Where = []string{"zone"}, condition(t, `status != 404 and zone =~ "^e"`)
+	// No regular expression: under the race detector their pool drops things on purpose.
+	r.By, r.Where = []string{"zone"}, condition(t, `status != 404 and zone != "west"`)
 	tr, c := detect.NewTracker(r), detect.NewCounter(r)
 	recs := []*detect.Record{event{at: noon, group: "eu"}.record(), event{at: noon, group: "east", bad: true}.record()}
 	if n := testing.AllocsPerRun(100, func() {
