@@ -307,8 +307,8 @@ func TestTwoEngines(t *testing.T) {
 }
 
 // TestLease kills an engine between the claim of a page and its receipt. Once
-// the lease is over, another sends the page again, with the same key, and says
-// that it may be a repeat.
+// the lease is over (on SQLite, where there is one process, at once), another
+// sends the page again, with the same key, and says that it may be a repeat.
 func TestLease(t *testing.T) {
 	onBoth(t, func(t *testing.T, address string) {
 		release := make(chan struct{})
@@ -321,13 +321,15 @@ func TestLease(t *testing.T) {
 
 		second := &probe{}
 		r2 := start(t, address, options{channels: []notify.Kind{second.kind()}})
-		time.Sleep(300 * time.Millisecond)
-		if n := len(second.pages("")); n != 0 {
-			t.Fatalf("%d pages were sent while the lease held", n)
+		if r2.store.Dialect() == "postgres" {
+			time.Sleep(300 * time.Millisecond)
+			if n := len(second.pages("")); n != 0 {
+				t.Fatalf("%d pages were sent while the lease held", n)
+			}
+			sqlOn(t, address, `UPDATE outbox SET lease_until = 1 WHERE state = 'pending'`) // half a minute goes by
 		}
-		sqlOn(t, address, `UPDATE outbox SET lease_until = 1 WHERE state = 'pending'`) // half a minute goes by
-		r2.trigger("key-of-ana", "k2", "wakes the couriers")
-		r2.wait("the page is sent again", 5*time.Second, func() bool { return len(second.pages("")) >= 2 })
+		r2.wait("the page is sent again", 5*time.Second, func() bool { return len(second.pages("")) >= 1 })
+		time.Sleep(200 * time.Millisecond) // for one too many
 		var again []probed
 		for _, s := range second.pages("") {
 			if s.incident == inc {
