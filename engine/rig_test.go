@@ -41,6 +41,8 @@ func onBoth(t *testing.T, test func(t *testing.T, address string)) {
 	})
 }
 
+func postgres(t *testing.T) string { return pgtest.DSN(t) }
+
 // A running engine on a database of its own or shared with others.
 type running struct {
 	*engine.Engine
