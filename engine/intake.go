@@ -129,7 +129,7 @@ func (e *Engine) take(t *store.Tx, s *setup, from origin, ev event.Event, eventI
 	switch effect {
 	case incident.Started:
 		alert.ID = id.New(at)
-		if err := e.join(t, s, from, ev, before, &alert, at); err != nil {
+		if err := e.join(t, s, from, ev, &alert, at); err != nil {
 			return got, err
 		}
 	case incident.Ended:
@@ -166,8 +166,7 @@ func withLabels(own, service map[string]string) map[string]string {
 }
 
 // join makes a new alert part of the open incident of its group, or opens one.
-// before is the alert that was there of the same key.
-func (e *Engine) join(t *store.Tx, s *setup, from origin, ev event.Event, before incident.Alert, alert *incident.Alert, at time.Time) error {
+func (e *Engine) join(t *store.Tx, s *setup, from origin, ev event.Event, alert *incident.Alert, at time.Time) error {
 	group := groupKey(from, ev, alert.Service)
 	inc, err := t.OpenIncident(s.org.ID, group)
 	var change incident.Change
@@ -184,13 +183,11 @@ func (e *Engine) join(t *store.Tx, s *setup, from origin, ev event.Event, before
 			Policy: s.policy(service.Policy), Revision: s.revision,
 		}, at, from.cause)
 		change = change.Then(incident.AddAlert(change.Incident, alert.Title, alert.Severity, at, from.cause))
-		if change, err = s.called(t, change, before, at); err != nil {
-			return err
-		}
+		change = change.Then(incident.Advance(change.Incident, at, s.roster())) // the first page leaves with this commit
 	case err != nil:
 		return err
 	default:
-		change = s.worse(inc, incident.AddAlert(inc, alert.Title, alert.Severity, at, from.cause), at)
+		change = incident.AddAlert(inc, alert.Title, alert.Severity, at, from.cause)
 	}
 	alert.IncidentID = change.Incident.ID
 	if err := e.save(t, s, change, at); err != nil {
@@ -235,7 +232,7 @@ func (e *Engine) worsen(t *store.Tx, s *setup, before, alert incident.Alert, by 
 	if err != nil || !inc.Open() {
 		return err
 	}
-	return e.save(t, s, s.worse(inc, incident.Worsen(inc, alert.Severity, at, by), at), at)
+	return e.save(t, s, incident.Worsen(inc, alert.Severity, at, by), at)
 }
 
 // senderAck acknowledges the incident of an alert on behalf of its sender. An

@@ -112,35 +112,6 @@ func (s *Store) Due(ctx context.Context, now time.Time, limit int) (due []DueInc
 	return due, instant(us), wrap("next due incident", err)
 }
 
-// LatelyResolved returns up to limit resolved incidents of a group that opened
-// after an instant, newest first.
-func (t *Tx) LatelyResolved(org, group string, after time.Time, limit int) ([]incident.Incident, error) {
-	rows, err := t.b.c.query(t.b.ctx, `
-		SELECT version, body FROM incidents WHERE group_key = $1 AND org = $2 AND opened_at > $3 AND status = 'resolved'
-		ORDER BY opened_at DESC LIMIT $4`, group, org, after.UnixMicro(), limit)
-	if err != nil {
-		return nil, t.b.fail("incidents of a group", err)
-	}
-	defer rows.Close()
-	var list []incident.Incident
-	for rows.Next() {
-		var inc incident.Incident
-		var version int64
-		var body []byte
-		if err := rows.Scan(&version, &body); err != nil {
-			return nil, t.b.fail("incidents of a group", err)
-		}
-		if json.Unmarshal(body, &inc) == nil { // one that cannot be read must not keep the next from opening
-			inc.Version = version
-			list = append(list, inc)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, t.b.fail("incidents of a group", err)
-	}
-	return list, nil
-}
-
 // Timeline returns the entries of an incident after a sequence number, oldest first.
 func (s *Store) Timeline(ctx context.Context, org, incidentID string, after int64, limit int) ([]incident.Entry, error) {
 	rows, err := s.read.QueryContext(ctx, `SELECT body FROM timeline WHERE incident = $1 AND org = $2 AND seq > $3 ORDER BY seq LIMIT $4`, incidentID, org, after, limit)

@@ -103,7 +103,6 @@ CREATE TABLE incidents (
 CREATE UNIQUE INDEX incidents_open ON incidents (group_key, org) WHERE status <> 'resolved';
 CREATE UNIQUE INDEX incidents_number ON incidents (org, number);
 CREATE INDEX incidents_due ON incidents (due) WHERE due IS NOT NULL;
-CREATE INDEX incidents_lately ON incidents (group_key, org, opened_at) WHERE status = 'resolved';
 CREATE INDEX incidents_listed ON incidents (org, status, id);
 
 CREATE TABLE timeline (
