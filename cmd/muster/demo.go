@@ -76,12 +76,11 @@ func (c demoCmd) Run(ctx context.Context, a *app) error {
 		out = io.Discard
 	}
 	s := &story{world: w, out: out, fault: c.Fault, dir: dir, api: newDemoAPI(w), begun: time.Now()}
-	if !c.Once {
-		s.ask = asker(a.in)
-	}
 	storyCtx, cancel := context.WithTimeout(ctx, c.Limit)
-	if !c.Once {
+	if c.attended(a) {
+		cancel()
 		storyCtx, cancel = context.WithCancel(ctx)
+		s.ask = asker(a.in)
 	}
 	defer cancel()
 	failed := s.play(storyCtx)
@@ -92,13 +91,16 @@ func (c demoCmd) Run(ctx context.Context, a *app) error {
 		}
 		fmt.Fprintln(a.out, string(body))
 	}
-	if !c.Once && ctx.Err() == nil {
+	if c.attended(a) && ctx.Err() == nil {
 		s.say("", "The API goes on at %s (token %s), everything is in %s. Ctrl-C ends it.", w.muster.URL, w.token, dir)
 		<-ctx.Done()
 		return nil
 	}
 	return failed
 }
+
+// attended tells whether a person is there to press buttons and to end it.
+func (c demoCmd) attended(a *app) bool { return !c.Once && a.asks }
 
 // asker returns a function that waits for a person to press Enter.
 func asker(in io.Reader) func(context.Context) bool {
