@@ -166,21 +166,37 @@ func (b *batch) flushOutbox() error {
 // row per message: however often the incident changes, the latest state is
 // what will be sent.
 func (b *batch) flushRefresh() error {
-	changed := unique(b.all.refresh)
-	if len(changed) == 0 {
-		return nil
+	byStatus := map[incident.Status][]string{} // "" where it is not known
+	for _, id := range unique(b.all.refresh) {
+		var status incident.Status
+		if row := b.all.incidents[id]; row != nil {
+			status = row.incident.Status
+		}
+		byStatus[status] = append(byStatus[status], id)
 	}
+	for status, incidents := range byStatus {
+		if err := b.refresh(incidents, b.c.s.still(status)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refresh makes the messages of incidents due to be edited, but for those of
+// channels that stand still.
+func (b *batch) refresh(incidents, still []string) error {
 	told := func(n int64) error {
 		b.woken.Outbox = b.woken.Outbox || n > 0
 		return nil
 	}
-	return inLists(changed, func(ids []any) error {
+	apart := append([]any{"ticket"}, anys(still)...)
+	return inLists(incidents, func(ids []any) error {
 		b.execChecked(told, "refresh messages", b.c.list(`
 			INSERT INTO outbox (id, org, incident, kind, destination, place, climb_step, state, due, lease_until, attempt, revision, created_at, error, body)
 			SELECT incident || '/update/' || destination, org, incident, 'update', connection, destination, '', 'pending', 0, 0, 0, 0, 0, '',
 				'{"channel":"' || channel || '"}'
-			FROM messages WHERE channel <> 'ticket' AND incident IN (`, 1, len(ids), `)
-			ON CONFLICT (id) DO UPDATE SET state = 'pending', due = 0, revision = outbox.revision + 1`), ids...)
+			FROM messages WHERE channel NOT IN (`+b.c.s.dialect.marks(len(apart), 1)+`) AND incident IN (`, 1+len(apart), len(ids), `)
+			ON CONFLICT (id) DO UPDATE SET state = 'pending', due = 0, revision = outbox.revision + 1`), slices.Concat(apart, ids)...)
 		return nil
 	})
 }

@@ -132,6 +132,8 @@ func testMoved(t *testing.T, f fixture) {
 	if err == nil || errors.Is(err, store.ErrBusy) {
 		t.Errorf("error %v, want that it was changed meanwhile", err)
 	}
+	late.Entries[0].Seq = 99 // even where no entry stands in its way
+	isError(t, f.Write(t.Context(), func(tx *store.Tx) error { tx.Save(late); return nil }), store.ErrMoved)
 	now := must(f.Incident(t.Context(), "o", inc.ID))(t)
 	if now.Status != incident.Acknowledged || now.Seq != 2 {
 		t.Errorf("the incident is %s at entry %d, want acknowledged at 2", now.Status, now.Seq)

@@ -107,6 +107,22 @@ func testStop(t *testing.T, f fixture) {
 		t.Errorf("the other incident (-want +got):\n%s", diff)
 	}
 
+	c := openIncident(t, f.Store, "o", "c", nine)
+	write(t, f.Store, func(tx *store.Tx) error { // pages and stops in one unit
+		inc, err := tx.Incident("o", c.ID)
+		if err != nil {
+			return err
+		}
+		climbed := incident.Advance(inc, nine, everybody)
+		tx.Save(climbed)
+		acked, err := incident.Acknowledge(climbed.Incident, nine, tester)
+		tx.Save(acked)
+		return err
+	})
+	if got := states(t, f.Store, c.ID); len(got) > 0 {
+		t.Errorf("acknowledged before it left: %v", got)
+	}
+
 	write(t, f.Store, func(tx *store.Tx) error { // stops and pages in one unit
 		inc, err := tx.Incident("o", a.ID)
 		if err != nil {

@@ -22,6 +22,8 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the PostgreSQL driver
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the SQLite driver
+
+	"github.com/musterhq/muster/incident"
 )
 
 // Errors that callers tell apart.
@@ -44,6 +46,7 @@ type Store struct {
 
 	queue   *queue
 	wake    func(Woken)
+	still   func(incident.Status) []string
 	commits atomic.Int64
 	units   atomic.Int64
 }
@@ -66,7 +69,7 @@ var postgres = dialect{name: "postgres", driver: "pgx", goose: goose.DialectPost
 // "postgres://…", a path of a SQLite file, or ":memory:". The caller runs Run,
 // without which nothing is written, and closes the store after it.
 func Open(ctx context.Context, address string, log *slog.Logger) (*Store, error) {
-	s := &Store{log: log, queue: newQueue(), wake: func(Woken) {}}
+	s := &Store{log: log, queue: newQueue(), wake: func(Woken) {}, still: func(incident.Status) []string { return nil }}
 	var err error
 	switch {
 	case strings.HasPrefix(address, "postgres://"), strings.HasPrefix(address, "postgresql://"):
@@ -112,7 +115,7 @@ func (s *Store) openSQLite(path string) error {
 	if s.read, err = sql.Open("sqlite", dsn); err != nil {
 		return err
 	}
-	s.read.SetMaxOpenConns(4)
+	keepOpen(s.read, 4)
 	return nil
 }
 
@@ -128,9 +131,17 @@ func (s *Store) openPostgres(address string) error {
 	if s.read, err = sql.Open("pgx", address); err != nil {
 		return err
 	}
-	s.read.SetMaxOpenConns(8)
-	s.read.SetConnMaxIdleTime(5 * time.Minute)
+	keepOpen(s.read, 8)
 	return nil
+}
+
+// keepOpen sets how many readers there are at most. Those that a burst opened
+// stay for the next one: a new connection costs a process on PostgreSQL and the
+// schema on SQLite, and every statement is to be prepared anew.
+func keepOpen(db *sql.DB, most int) {
+	db.SetMaxOpenConns(most)
+	db.SetMaxIdleConns(most)
+	db.SetConnMaxIdleTime(5 * time.Minute)
 }
 
 func scheme(address string) string {
@@ -182,6 +193,11 @@ func (s *Store) migrationLock(ctx context.Context) (unlock func(), err error) {
 // OnCommit sets what is told after each commit which loops have work. Set it
 // before Run.
 func (s *Store) OnCommit(wake func(Woken)) { s.wake = wake }
+
+// StandStill sets which channels' messages stay as they are while their incident
+// has a status, whatever else of it changes: no edit of them is put into the
+// outbox, only to be dropped there. Set it before Run.
+func (s *Store) StandStill(channels func(incident.Status) []string) { s.still = channels }
 
 // Ping tells whether the database answers.
 func (s *Store) Ping(ctx context.Context) error { return s.read.PingContext(ctx) }
