@@ -378,3 +378,12 @@ func worthTelling(m store.Message, inc incident.Incident) bool {
 	}
 	return true
 }
+
+// standStill are the channels on which no change of an incident that has a
+// status is worthTelling: a storm changes many incidents with each commit.
+func standStill(status incident.Status) []string {
+	if status == incident.Triggered {
+		return []string{"email", "webhook"}
+	}
+	return nil
+}

@@ -77,6 +77,7 @@ func New(d Deps) *Engine {
 	e.rules = newRules()
 	e.setups.Store(&setups{})
 	e.Store.OnCommit(e.woken)
+	e.Store.StandStill(standStill)
 	return e
 }
 
