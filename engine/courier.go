@@ -16,6 +16,7 @@ import (
 
 const (
 	lease       = 30 * time.Second // longer than any send may take (sendLimit)
+	leaseMargin = 5 * time.Second  // before the end of a lease, when nothing is sent any more
 	sendLimit   = 20 * time.Second
 	maxInFlight = 256             // sends at a time, of all destinations
 	perDest     = 8               // sends at a time, of one destination: one that hangs costs others nothing
@@ -30,9 +31,12 @@ type couriers struct {
 	mu       sync.Mutex
 	inFlight map[string]int // by destination
 	sum      int
+	last     map[string]chan struct{} // by incident and place: closed when the send begun last has ended
 }
 
-func newCouriers() couriers { return couriers{wake: newWaker(), inFlight: map[string]int{}} }
+func newCouriers() couriers {
+	return couriers{wake: newWaker(), inFlight: map[string]int{}, last: map[string]chan struct{}{}}
+}
 
 // courierLoop claims what is due and sends it, each row in a goroutine of its
 // own, and waits for them before it returns.
@@ -48,10 +52,10 @@ func (e *Engine) courierLoop(ctx context.Context) error {
 			e.Log.Error("claim the outbox", "error", err)
 		}
 		for _, o := range claimed {
-			e.couriers.begin(o.Destination)
+			before, ended := e.couriers.begin(o)
 			sending.Go(func() {
-				defer e.couriers.end(o.Destination)
-				e.deliver(sendCtx, o)
+				defer ended()
+				e.deliver(sendCtx, o, before, at.Add(lease-leaseMargin))
 			})
 		}
 		if err != nil || len(claimed) == 0 && !next.IsZero() && !next.After(at) {
@@ -89,31 +93,51 @@ func (c *couriers) room() (free int, busy []string) {
 	return maxInFlight - c.sum, busy
 }
 
-func (c *couriers) begin(destination string) {
+// begin counts a send. What it returns first is closed when the send before it
+// to the same place of the same incident has ended: two at once would each post
+// a message of their own, and only one of them would be edited from then on.
+func (c *couriers) begin(o store.Outgoing) (before <-chan struct{}, ended func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.inFlight[destination]++
+	c.inFlight[o.Destination]++
 	c.sum++
-}
-
-func (c *couriers) end(destination string) {
-	c.mu.Lock()
-	if c.inFlight[destination]--; c.inFlight[destination] == 0 {
-		delete(c.inFlight, destination)
+	place := o.Incident + " " + o.Place
+	earlier, own := c.last[place], make(chan struct{})
+	if earlier == nil {
+		earlier = make(chan struct{})
+		close(earlier)
 	}
-	c.sum--
-	c.mu.Unlock()
-	c.wake.now()
+	c.last[place] = own
+	return earlier, func() {
+		close(own)
+		c.mu.Lock()
+		if c.last[place] == own {
+			delete(c.last, place)
+		}
+		if c.inFlight[o.Destination]--; c.inFlight[o.Destination] == 0 {
+			delete(c.inFlight, o.Destination)
+		}
+		c.sum--
+		c.mu.Unlock()
+		c.wake.now()
+	}
 }
 
 // errMoot marks a row whose reason is gone: nobody needs it any more.
 var errMoot = errors.New("nobody needs it any more")
 
-// deliver sends one claimed row and stores what became of it.
-func (e *Engine) deliver(ctx context.Context, o store.Outgoing) {
-	sendCtx, cancel := context.WithTimeout(ctx, sendLimit)
-	ctx = context.WithoutCancel(ctx) // what became of it is stored in any case
+// deliver sends one claimed row, after the one before it to the same place, and
+// stores what became of it; all before the lease ends.
+func (e *Engine) deliver(ctx context.Context, o store.Outgoing, before <-chan struct{}, until time.Time) {
+	leased, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
+	select {
+	case <-before:
+	case <-leased.Done():
+	}
+	sendCtx, cancel := context.WithTimeout(leased, sendLimit)
+	defer cancel()
+	ctx = context.WithoutCancel(ctx) // what became of it is stored in any case
 	begun := time.Now()
 	outcome, err := guarded(e, "couriers", func() (outcome, error) { return e.sendOne(sendCtx, o) })
 	if errors.Is(err, errPanic) { // it would panic again; the person's next contact method need not wait for that

@@ -401,7 +401,9 @@ integrations:
 			wg.Go(func() { r.trigger("key-of-bad", fmt.Sprint("bad", i), "t") })
 		}
 		wg.Wait()
-		r.wait("their pages", 10*time.Second, func() bool { return len(p.pages("ana")) == 150 })
+		r.wait("the receipts of their pages", 20*time.Second, func() bool {
+			return number(t, address, `SELECT count(*) FROM outbox WHERE state = 'sent'`) == 150
+		})
 		sqlOn(t, address, `UPDATE incidents SET due = 1, body = '{'`)
 		r.trigger("key-of-good", "good", "t")
 		r.wait("the good one climbs", 6*time.Second, func() bool { return len(p.pages("bob")) == 1 })
@@ -410,6 +412,49 @@ integrations:
 		}
 		if n := strings.Count(r.log.String(), "unreadable row"); n > 60 {
 			t.Errorf("%d lines of log of them", n)
+		}
+	})
+}
+
+// TestOnePlace lets two things leave for one place at once, slowly. The second
+// waits for the first, so that it knows of the message that stands there.
+func TestOnePlace(t *testing.T) {
+	onBoth(t, func(t *testing.T, address string) {
+		var mu sync.Mutex
+		refs := []string{}
+		at := map[string]int{}
+		p := &probe{behave: func(_ context.Context, address string, m notify.Message) error {
+			mu.Lock()
+			at[address]++
+			refs = append(refs, m.Ref)
+			both := at[address] > 1
+			mu.Unlock()
+			time.Sleep(200 * time.Millisecond)
+			mu.Lock()
+			defer mu.Unlock()
+			at[address]--
+			if both {
+				t.Error("two sends to one place of one incident at once")
+			}
+			return nil
+		}}
+		r := start(t, address, options{channels: []notify.Kind{p.kind()}})
+		// The page to ana goes to the room of her team, too.
+		r.apply(`
+organization: shop
+users: {ana: {contacts: {pager: {probe: room}}}}
+teams: {payments: {members: [ana], room: {probe: room}}}
+connections: {probe: {probe: ''}}
+policies: {p: {steps: [{notify: [user:ana], wait: 1h}]}}
+services: {s: {policy: p, team: payments}}
+integrations: {i: {kind: muster, key: the-only-key, service: s}}
+`)
+		inc := r.trigger("the-only-key", "k", "t").Incident
+		r.wait("both receipts", 5*time.Second, func() bool { return strings.Count(r.timeline(inc), "notified") == 2 })
+		mu.Lock()
+		defer mu.Unlock()
+		if len(refs) < 2 || refs[0] != "" || refs[1] != "x" {
+			t.Errorf("the sends knew of the messages %q, want none and then the first one's", refs)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"database/sql"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -27,10 +28,15 @@ import (
 	"github.com/musterhq/muster/ticket"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	flag.Set("test.parallel", "6") // most of these tests wait, and not for a processor
+	goleak.VerifyTestMain(m)
+}
 
 // onBoth runs a test on a SQLite file and on PostgreSQL.
 func onBoth(t *testing.T, test func(t *testing.T, address string)) {
+	t.Parallel()
 	t.Run("sqlite", func(t *testing.T) {
 		t.Parallel()
 		test(t, filepath.Join(t.TempDir(), "muster.db"))
