@@ -101,6 +101,9 @@ func (t *Tx) PutAlert(a incident.Alert) error {
 			t.staged.history = append(t.staged.history, row.alert)
 		}
 	}
+	if !a.Until.IsZero() && (before.Status != incident.Firing || before.Until.IsZero() || a.Until.Before(before.Until)) {
+		t.staged.timed = true
+	}
 	a.Version++
 	t.staged.alerts[key] = &alertRow{alert: a, dirty: true}
 	return nil

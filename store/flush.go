@@ -72,11 +72,11 @@ func (b *batch) flushAlerts() error {
 }
 
 func (b *batch) flushIncidents() error {
+	b.woken.Incidents = b.all.timed
 	var rows []*incidentRow
 	for _, id := range slices.Sorted(maps.Keys(b.all.incidents)) {
 		if row := b.all.incidents[id]; row.dirty {
 			rows = append(rows, row)
-			b.woken.Incidents = true
 		}
 	}
 	// Those that close go first, so that the next of the same group may open.

@@ -51,7 +51,8 @@ type Store struct {
 	units   atomic.Int64
 }
 
-// Woken says which loops have something new to do after a commit.
+// Woken says which loops have something new to do after a commit; Incidents,
+// that an incident is due, or an alert expires, at another time than before.
 type Woken struct{ Outbox, Incidents, Runs, Config bool }
 
 // dialect holds the few fragments in which the databases differ.

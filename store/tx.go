@@ -39,6 +39,7 @@ type staged struct {
 	stops     map[string]time.Time // incidents whose unsent pages are dropped, and when that was decided
 	refresh   []string             // incidents whose messages must be edited
 	events    []eventRow
+	timed     bool // an incident is due, or an alert expires, at another time than before
 }
 
 // AlertKey names the alert of a dedup key.
@@ -141,6 +142,7 @@ func (s *staged) merge(u staged) {
 	s.outbox = append(s.outbox, u.outbox...)
 	s.refresh = append(s.refresh, u.refresh...)
 	s.events = append(s.events, u.events...)
+	s.timed = s.timed || u.timed
 }
 
 // dropPages drops what was staged to be sent for an incident.
@@ -292,8 +294,12 @@ func (t *Tx) Save(c incident.Change) {
 	c = t.joined(c)
 	inc := c.Incident
 	row := &incidentRow{dirty: true}
-	if before := t.row(inc.ID); before != nil {
+	before := t.row(inc.ID)
+	if before != nil {
 		row.base = before.base
+	}
+	if before == nil || !before.incident.Due.Equal(inc.Due) {
+		t.staged.timed = true
 	}
 	inc.Version = row.base + 1
 	row.incident = inc

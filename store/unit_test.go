@@ -323,6 +323,26 @@ func testWoken(t *testing.T, f fixture) {
 			tx.Send(store.Outgoing{ID: "x", Org: "o", Kind: "card", Destination: "d", Due: nine, Body: []byte("{}")})
 			return nil
 		}, store.Woken{Outbox: true}},
+		{"an alert that joins", func(tx *store.Tx) error {
+			inc, err := tx.OpenIncident("o", "g")
+			tx.Save(incident.AddAlert(inc, "Disk full", incident.Critical, nine, tester))
+			return err
+		}, store.Woken{}},
+		{"an alert that will expire", func(tx *store.Tx) error {
+			alert := firing("k", "i")
+			alert.Until = nine.Add(time.Hour)
+			return tx.PutAlert(alert)
+		}, store.Woken{Incidents: true}},
+		{"its promise again, and later", func(tx *store.Tx) error {
+			alert := firing("k", "i")
+			alert.Until = nine.Add(2 * time.Hour)
+			return tx.PutAlert(alert)
+		}, store.Woken{}},
+		{"an earlier one", func(tx *store.Tx) error {
+			alert := firing("k", "i")
+			alert.Until = nine.Add(time.Minute)
+			return tx.PutAlert(alert)
+		}, store.Woken{Incidents: true}},
 		{"a failed unit", func(tx *store.Tx) error { tx.Save(incident.Open(opening("o", "h"), nine, tester)); return errUnit }, store.Woken{}},
 		{"a run", func(tx *store.Tx) error {
 			_, err := tx.AddRun(store.Run{ID: "r", Org: "o", Incident: "i", Runbook: "b", CreatedAt: nine, Body: []byte("{}")})
