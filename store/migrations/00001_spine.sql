@@ -103,7 +103,8 @@ CREATE TABLE incidents (
 CREATE UNIQUE INDEX incidents_open ON incidents (group_key, org) WHERE status <> 'resolved';
 CREATE UNIQUE INDEX incidents_number ON incidents (org, number);
 CREATE INDEX incidents_due ON incidents (due) WHERE due IS NOT NULL;
-CREATE INDEX incidents_listed ON incidents (org, status, id);
+CREATE INDEX incidents_listed ON incidents (org, id);
+CREATE INDEX incidents_listed_open ON incidents (org, id) WHERE status <> 'resolved';
 
 CREATE TABLE timeline (
     incident TEXT NOT NULL,
