@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -234,7 +235,44 @@ func testAlertLists(t *testing.T, f fixture) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("expired (-want +got):\n%s", diff)
 	}
+	if next := must(f.NextExpiry(t.Context()))(t); !next.Equal(nine) { // that of p
+		t.Errorf("the next expires at %v, want nine", next)
+	}
 	if n := len(must(f.ExpiredAlerts(t.Context(), nine.Add(time.Hour), 4))(t)); n != 4 {
 		t.Errorf("%d expired alerts, want the limit of 4", n)
+	}
+}
+
+// testJoining: what is read ahead is what would have been read, for groups that
+// have an open incident, that have none, and that nobody named.
+func testJoining(t *testing.T, f fixture) {
+	open := openIncident(t, f.Store, "o", "open", nine)
+	change(t, f.Store, "o", openIncident(t, f.Store, "o", "over", nine).ID, func(inc incident.Incident) (incident.Change, error) {
+		return incident.Resolve(inc, "", nine, tester)
+	})
+	openIncident(t, f.Store, "p", "none", nine)
+	groups := []string{"open", "none", "over", "", "open"}
+	var keys []store.AlertKey
+	for i := range groups {
+		keys = append(keys, store.AlertKey{Org: "o", Integration: "i", Key: fmt.Sprint("k", i)})
+	}
+	write(t, f.Store, func(tx *store.Tx) error { return tx.PutAlert(firing("k4", open.ID)) })
+	write(t, f.Store, func(tx *store.Tx) error {
+		for _, group := range []string{"open", "none", "over", "unnamed"} {
+			inc, err := tx.OpenIncident("o", group)
+			if group == "open" && (err != nil || inc.ID != open.ID || inc.Version != open.Version) || group != "open" && !errors.Is(err, store.ErrNotFound) {
+				return fmt.Errorf("the open incident of %q is %q, %w", group, inc.ID, err)
+			}
+		}
+		for i, key := range keys {
+			a, err := tx.Alert(key)
+			if err != nil || (a.Status == incident.Firing) != (i == 4) || a.Key != key.Key {
+				return fmt.Errorf("alert %+v, %w", a, err)
+			}
+		}
+		return join("open", "a", nine)(tx)
+	}, store.Events(len(keys), keys...), store.Joining(groups))
+	if inc := must(f.Incident(t.Context(), "o", open.ID))(t); inc.Firing != 1 {
+		t.Errorf("%d alerts joined, want one", inc.Firing)
 	}
 }

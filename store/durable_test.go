@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"strings"
@@ -30,6 +32,9 @@ func TestDurability(t *testing.T) {
 	t.Cleanup(func() { cluster.Stop() })
 	address := cluster.NewDatabase(t)
 	s := must(store.Open(t.Context(), address, slog.New(slog.DiscardHandler)))(t)
+	if err := s.Ping(t.Context()); err != nil || s.Dialect() != "postgres" {
+		t.Errorf("dialect %s, %v", s.Dialect(), err)
+	}
 	if err := s.Exec("ALTER SYSTEM SET fsync = off"); err != nil {
 		t.Fatal(err)
 	}
@@ -105,5 +110,39 @@ func TestRestart(t *testing.T) {
 		if err != nil || len(list) != 2*(i+1) {
 			t.Errorf("after the restart %q there are %d incidents (%v), want %d", mode, len(list), err, 2*(i+1))
 		}
+	}
+}
+
+// TestDiskFull: while the disk is full every unit is told at once that the
+// database is not available; when there is room again, the next one is written.
+func TestDiskFull(t *testing.T) {
+	t.Parallel()
+	s := open(t, filepath.Join(t.TempDir(), "muster.db"))
+	openIncident(t, s, "o", "before", nine)
+	pages := func(n string) {
+		t.Helper()
+		write(t, s, func(tx *store.Tx) error { _, err := tx.Ask("PRAGMA max_page_count = " + n); return err })
+	}
+	pages("1") // SQLite takes what the file has
+	var units []func(*store.Tx) error
+	ran := 0
+	for i := range 64 {
+		units = append(units, func(tx *store.Tx) error {
+			ran++
+			return tx.PutTail("o", "s", fmt.Sprint(i), bytes.Repeat([]byte("x"), 100_000))
+		})
+	}
+	for i, err := range together(t, s, units...) {
+		if !errors.Is(err, store.ErrBusy) || !strings.Contains(err.Error(), "full") {
+			t.Fatalf("unit %d: error %v, want ErrBusy that says why", i, err)
+		}
+	}
+	if ran > len(units) {
+		t.Errorf("units ran %d times, want once at most", ran)
+	}
+	pages("1000000")
+	write(t, s, units[0])
+	if n := len(must(s.Incidents(t.Context(), "o", store.IncidentFilter{Limit: 9}))(t)); n != 1 {
+		t.Errorf("%d incidents, want the one from before", n)
 	}
 }

@@ -404,6 +404,83 @@ func testRefresh(t *testing.T, f fixture) {
 	}
 }
 
+// testStandStill: while an incident has a status, messages of some channels stay
+// as they are.
+func testStandStill(t *testing.T, f fixture) {
+	f.StandStill(func(s incident.Status) []string {
+		if s == incident.Resolved {
+			return []string{"mail", "sms"}
+		}
+		return []string{"sms"}
+	})
+	inc := openIncident(t, f.Store, "o", "g", nine)
+	write(t, f.Store, func(tx *store.Tx) error {
+		for _, channel := range []string{"slack", "mail", "sms", "ticket"} {
+			if err := tx.PutMessage(store.Message{Incident: inc.ID, Destination: channel, Org: "o", Channel: channel}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	edits := func(want ...string) {
+		t.Helper()
+		got := []string{}
+		rows := must(f.Claim(t.Context(), nine, nine.Add(time.Minute), 9, 9, nil))(t)
+		write(t, f.Store, func(tx *store.Tx) error {
+			got = got[:0]
+			for _, o := range rows {
+				got = append(got, o.Place)
+				if _, err := tx.Sent(o, nine); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("edited (-want +got):\n%s", diff)
+		}
+	}
+	change(t, f.Store, "o", inc.ID, func(inc incident.Incident) (incident.Change, error) { return incident.Acknowledge(inc, nine, tester) })
+	edits("mail", "slack")
+	change(t, f.Store, "o", inc.ID, func(inc incident.Incident) (incident.Change, error) { return incident.Resolve(inc, "", nine, tester) })
+	edits("slack")
+}
+
+// testEndLeases: what a dead process had claimed is due at once.
+func testEndLeases(t *testing.T, f fixture) {
+	send(t, f.Store, incident.Page, "a d", "b e")
+	write(t, f.Store, func(tx *store.Tx) error {
+		_, err := tx.AddRun(store.Run{ID: "r", Org: "o", Incident: "i", Runbook: "b", Due: nine, CreatedAt: nine, Body: []byte("{}")})
+		return err
+	})
+	now, later := nine.Add(time.Minute), nine.Add(time.Hour)
+	claim := func() (list []string) {
+		t.Helper()
+		for _, r := range must(f.ClaimRuns(t.Context(), now, later, 9))(t) {
+			list = append(list, r.ID)
+		}
+		return append(ids(must(f.Claim(t.Context(), now, later, 9, 9, nil))(t)), list...)
+	}
+	want := []string{"a", "b", "r"}
+	if diff := cmp.Diff(want, claim()); diff != "" {
+		t.Errorf("claimed (-want +got):\n%s", diff)
+	}
+	if got := claim(); len(got) > 0 {
+		t.Errorf("claimed %v twice", got)
+	}
+	write(t, f.Store, func(tx *store.Tx) error { return tx.EndLeases() })
+	if next := must(f.NextDue(t.Context(), "d"))(t); !next.Equal(nine.Add(time.Second)) {
+		t.Errorf("next due %v, want that of the destination which is not busy", next)
+	}
+	if next := must(f.NextDue(t.Context(), "d", "e"))(t); !next.IsZero() {
+		t.Errorf("next due %v, want never", next)
+	}
+	if diff := cmp.Diff(want, claim()); diff != "" {
+		t.Errorf("claimed after the leases ended (-want +got):\n%s", diff)
+	}
+}
+
 // testNotificationMachine tries everything that can happen to a row in every
 // state, as a page and as an edit, and compares what comes of it with the
 // published table.

@@ -208,6 +208,13 @@ func testPastRuns(t *testing.T, f fixture) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
+		write(t, f.Store, func(tx *store.Tx) (err error) {
+			got, err = tx.PastRuns("o", "rollback", "checkout", "self", at(2))
+			return err
+		})
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("within a unit (-want +got):\n%s", diff)
+		}
 	}
 	past(store.PastRuns{Began: []time.Time{at(1), at(3)}, Ended: at(5)})
 	write(t, f.Store, func(tx *store.Tx) error {
@@ -215,4 +222,33 @@ func testPastRuns(t *testing.T, f fixture) {
 		return err
 	})
 	past(store.PastRuns{Began: []time.Time{at(1), at(1), at(3)}, Ended: at(5), Open: "open"})
+}
+
+func testDropRule(t *testing.T, f fixture) {
+	sec := nine.Unix()
+	write(t, f.Store, func(tx *store.Tx) error {
+		for _, at := range [][2]string{{"o", "r"}, {"o", "s"}, {"p", "r"}} {
+			if err := tx.PutRuleState(at[0], at[1], nine, []byte(`"`+at[0]+at[1]+`"`)); err != nil {
+				return err
+			}
+			if err := tx.PutWindows(at[0], at[1], []store.WindowCount{{Second: sec, Total: 1}, {Second: sec + 1, Total: 1}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	check := func(org, rule string, states map[string][]byte, seconds int) {
+		t.Helper()
+		if diff := cmp.Diff(states, must(f.RuleStates(t.Context(), org))(t)); diff != "" {
+			t.Errorf("states of %s (-want +got):\n%s", org, diff)
+		}
+		if got := must(f.Windows(t.Context(), org, rule, "", true, nine.Add(-time.Hour), nine.Add(time.Hour)))(t); len(got) != seconds {
+			t.Errorf("%d seconds of %s of %s, want %d", len(got), rule, org, seconds)
+		}
+	}
+	check("o", "r", map[string][]byte{"r": []byte(`"or"`), "s": []byte(`"os"`)}, 2)
+	write(t, f.Store, func(tx *store.Tx) error { return tx.DropRule("o", "r", nine) })
+	check("o", "r", map[string][]byte{"s": []byte(`"os"`)}, 1)
+	check("o", "s", map[string][]byte{"s": []byte(`"os"`)}, 2)
+	check("p", "r", map[string][]byte{"r": []byte(`"pr"`)}, 2)
 }
