@@ -11,11 +11,11 @@ TESTFLAGS  ?= -timeout=15m $(if $(CI),-count=1)
 PLAIN      ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench lint fuzz golden test-long tools clean bin/testreport
+.PHONY: help build demo test bench bench-docs lint fuzz golden test-long tools clean bin/testreport
 
 help: ## List these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo '  PKG=./oncall/... narrows test, test-long and bench; FUZZTIME=5m lengthens fuzz.'
+	@echo '  PKG=./oncall/... narrows test and test-long; FUZZTIME=5m lengthens fuzz.'
 
 build: ## Build bin/muster, one static binary.
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/muster ./cmd/muster
@@ -29,8 +29,11 @@ test: tools lint bin/testreport ## Install what is missing, lint, and run every 
 test-long: tools bin/testreport ## Run the tests that take minutes too (MUSTER_LONG=1), without the race detector.
 	MUSTER_LONG=1 bin/testreport -packages='$(PKG)' -- -timeout=60m -count=1
 
-bench: ## Run the benchmarks.
-	$(GO) test -run='^$$' -bench=. -benchmem $(PKG)
+bench: ## Run the benchmarks that matter three times over, and print tables (four minutes).
+	$(GO) run ./internal/benchdoc
+
+bench-docs: ## The same, and write the tables of docs/benchmarks.md anew.
+	$(GO) run ./internal/benchdoc -doc docs/benchmarks.md
 
 lint: ## gofmt, go vet and staticcheck.
 	@scripts/lint.sh

@@ -3,9 +3,9 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,10 +54,11 @@ func BenchmarkBacktest(b *testing.B) {
 	}
 	rule := detect.Rule{Slug: "checkout-5xx", Bad: bad, Above: 0.005, Window: 5 * time.Minute, MinTotal: 200, By: []string{"service"}}
 	for b.Loop() {
+		var said strings.Builder
 		err := runBacktest(b.Context(), []detect.Rule{rule}, collect.Format{Kind: collect.NDJSON}, []string{log},
-			backtestOptions{Stdout: io.Discard, Stderr: os.Stderr})
-		if err != nil {
-			b.Fatal(err)
+			backtestOptions{Stdout: &said, Stderr: os.Stderr})
+		if err != nil || !strings.Contains(said.String(), fmt.Sprintf("1 interval in %d records", benchLines)) {
+			b.Fatalf("%v\n%s", err, &said)
 		}
 	}
 	b.ReportMetric(float64(benchLines*b.N)/b.Elapsed().Seconds(), "lines/s")

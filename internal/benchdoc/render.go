@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// render makes the tables of all runs.
+func render(runs []results, cores int) ([]byte, error) {
+	t := &tables{runs: runs}
+	fmt.Fprintf(&t.out, "%d cores, which the load generator shares; %d runs. To write 4 KiB and have them on the disk took %s µs.\n\n", cores, len(runs), t.figure("Sync", "µs/sync"))
+	t.intake()
+	t.pages()
+	t.logs()
+	t.events()
+	return t.out.Bytes(), t.err
+}
+
+type tables struct {
+	runs []results
+	out  bytes.Buffer
+	err  error // the first figure that is missing
+}
+
+func (t *tables) intake() {
+	t.head("Durable intake", "events/s", "p50 ms", "p99 ms", "events a commit", "CPU µs an event", "bare inserts/s", "of them")
+	for _, work := range []struct{ name, what, rows string }{
+		{"single", "one event a request", "8"},
+		{"batch64", "64 events a request", "512"},
+		{"storm64", "64 a request, that repeat 200 keys", "512"},
+	} {
+		for _, db := range databases {
+			bench, yardstick := "Intake/"+db.name+"/"+work.name, "Rows/"+db.name+"/"+work.rows
+			t.row(work.what+", "+db.title,
+				t.figure(bench, "events/s"), t.figure(bench, "p50-ms"), t.figure(bench, "p99-ms"),
+				t.median(bench, "events/commit"), t.median(bench, "cpu-µs/event"),
+				t.median(yardstick, "rows/s"), t.ratio(bench, "events/s", yardstick, "rows/s"))
+		}
+	}
+	t.out.WriteByte('\n')
+}
+
+func (t *tables) pages() {
+	t.head("From an event to its page on the wire", "p50 ms", "p99 ms")
+	for _, work := range []struct{ name, what string }{
+		{"quiet", "nothing else goes on"},
+		{"busy", "while 1,000 other events a second come in"},
+	} {
+		for _, db := range databases {
+			bench := "Page/" + db.name + "/" + work.name
+			t.row(work.what+", "+db.title, t.figure(bench, "p50-ms"), t.figure(bench, "p99-ms"))
+		}
+	}
+	t.out.WriteByte('\n')
+}
+
+func (t *tables) logs() {
+	t.head("A log of 294 bytes a line", "lines/s", "of `grep -c`")
+	for _, work := range []struct{ bench, what string }{
+		{"Backtest", "backtest of a rule over NDJSON, all cores"},
+		{"Grep/go", "bare search for bytes in Go, one core"},
+		{"Grep/grep", "`grep -c`, one core"},
+	} {
+		t.row(work.what, t.figure(work.bench, "lines/s"), t.ratio(work.bench, "lines/s", "Grep/grep", "lines/s"))
+	}
+	t.out.WriteByte('\n')
+}
+
+func (t *tables) events() {
+	t.head("Reading what senders send, one core", "µs an event")
+	for _, kind := range []string{"muster", "alertmanager"} {
+		for _, n := range []string{"1", "64"} {
+			bench := "Read/" + kind + "/" + n
+			t.row(kind+", "+n+" a body", t.scaled(bench, "ns/event", 1e-3))
+		}
+	}
+	t.row("a record observed by a rule", t.scaled("Observe", "ns/op", 1e-3))
+}
+
+var databases = []struct{ name, title string }{{"sqlite", "SQLite"}, {"postgres", "PostgreSQL"}}
+
+func (t *tables) head(columns ...string) {
+	t.row(columns...)
+	t.out.WriteString("|---|" + strings.Repeat("---:|", len(columns)-1) + "\n")
+}
+
+func (t *tables) row(cells ...string) {
+	t.out.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+}
+
+// values are those of all runs, sorted.
+func (t *tables) values(bench, unit string) []float64 {
+	var all []float64
+	for _, r := range t.runs {
+		v, ok := r[bench][unit]
+		if !ok && t.err == nil {
+			t.err = fmt.Errorf("no %s of Benchmark%s was printed", unit, bench)
+		}
+		all = append(all, v)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// figure is the median, and the range where there is one.
+func (t *tables) figure(bench, unit string) string { return t.scaled(bench, unit, 1) }
+
+func (t *tables) scaled(bench, unit string, by float64) string {
+	all := t.values(bench, unit)
+	for i := range all {
+		all[i] *= by
+	}
+	low, high := number(all[0]), number(all[len(all)-1])
+	if low == high {
+		return low
+	}
+	return fmt.Sprintf("**%s** (%s–%s)", number(median(all)), low, high)
+}
+
+func (t *tables) median(bench, unit string) string { return number(median(t.values(bench, unit))) }
+
+// ratio is the median of the ratios of the runs: what a machine does to one run
+// it does to both.
+func (t *tables) ratio(bench, unit, yardstick, ofUnit string) string {
+	t.values(bench, unit)
+	t.values(yardstick, ofUnit)
+	var all []float64
+	for _, r := range t.runs {
+		all = append(all, r[bench][unit]/r[yardstick][ofUnit])
+	}
+	slices.Sort(all)
+	return strconv.FormatFloat(100*median(all), 'f', 0, 64) + " %"
+}
+
+// median of sorted values.
+func median(sorted []float64) float64 {
+	n := len(sorted)
+	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+}
+
+// number writes a figure with two or three digits that mean something.
+func number(v float64) string {
+	switch {
+	case v >= 1000:
+		digits := int(math.Pow(10, math.Floor(math.Log10(v))-2))
+		return thousands(int(math.Round(v/float64(digits))) * digits)
+	case v >= 100:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case v >= 10:
+		return strconv.FormatFloat(v, 'f', 1, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 2, 64)
+}
+
+func thousands(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
