@@ -7,7 +7,9 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/musterhq/muster/config"
@@ -270,6 +272,9 @@ func TestAckRaces(t *testing.T) {
 		if n := number(t, address, `SELECT count(*) FROM outbox WHERE kind = 'page' AND state = 'pending'`); n != 0 {
 			t.Errorf("%d pages are still to be sent", n)
 		}
+		if n := number(t, address, `SELECT count(*) FROM outbox WHERE id LIKE '%/c/2/page' AND attempt > 0`); n != 0 {
+			t.Errorf("%d pages were claimed long after the acknowledgement dropped them", n)
+		}
 		if len(p.pages("")) < races/5 {
 			t.Errorf("%d pages for %d incidents: nothing raced", len(p.pages("")), races)
 		}
@@ -344,33 +349,36 @@ func TestLease(t *testing.T) {
 }
 
 // TestFaultOfTheDatabase takes a table away for a moment, just when something
-// comes due. When it is back, nothing wakes the loops, and still all goes on.
+// in it comes due. When it is back, nothing wakes the loop that missed it, and
+// still it goes on.
 func TestFaultOfTheDatabase(t *testing.T) {
-	for _, table := range []string{"outbox", "incidents"} {
-		t.Run(table, func(t *testing.T) {
+	for _, test := range []struct{ table, ana, steps string }{
+		{"outbox", "{contacts: {a: {probe: first}, b: {probe: second}}, notify: {high: [a, {wait: 1s, by: b}]}}", "[{notify: [user:ana], wait: 1h}]"},
+		{"incidents", "{contacts: {a: {probe: first}}}", "[{notify: [user:ana], wait: 1s}, {notify: [user:bob], wait: 1h}]"},
+	} {
+		t.Run(test.table, func(t *testing.T) {
 			onBoth(t, func(t *testing.T, address string) {
 				p := &probe{}
 				r := start(t, address, options{channels: []notify.Kind{p.kind()}})
 				r.apply(`
 organization: shop
 users:
-  ana: {contacts: {a: {probe: ana-1}, b: {probe: ana-2}}, notify: {high: [a, {wait: 1s, by: b}]}}
-  bob: {contacts: {a: {probe: bob}}}
+  ana: ` + test.ana + `
+  bob: {contacts: {a: {probe: second}}}
 connections: {probe: {probe: ''}}
-policies:
-  p: {steps: [{notify: [user:ana], wait: 1s}, {notify: [user:bob], wait: 1h}]}
+policies: {p: {steps: ` + test.steps + `}}
 services: {s: {policy: p}}
 integrations: {i: {kind: muster, key: the-only-key, service: s}}
 `)
-				r.trigger("the-only-key", "k", "t")
-				r.wait("the first page", 2*time.Second, func() bool { return len(p.pages("ana-1")) == 1 })
-				sqlOn(t, address, `ALTER TABLE `+table+` RENAME TO away`)
+				inc := r.trigger("the-only-key", "k", "t").Incident
+				r.wait("the first page", 2*time.Second, func() bool { return strings.Contains(r.timeline(inc), "notified") })
+				sqlOn(t, address, `ALTER TABLE `+test.table+` RENAME TO away`)
 				time.Sleep(2500 * time.Millisecond)
-				if n := len(p.pages("")); n > 2 {
+				if n := len(p.pages("second")); n > 0 {
 					t.Fatalf("%d pages without the table", n)
 				}
-				sqlOn(t, address, `ALTER TABLE away RENAME TO `+table)
-				r.wait("the other pages", 5*time.Second, func() bool { return len(p.pages("ana-2")) == 1 && len(p.pages("bob")) == 1 })
+				sqlOn(t, address, `ALTER TABLE away RENAME TO `+test.table)
+				r.wait("the other page", 5*time.Second, func() bool { return len(p.pages("second")) == 1 })
 			})
 		})
 	}
@@ -456,5 +464,78 @@ integrations: {i: {kind: muster, key: the-only-key, service: s}}
 		if len(refs) < 2 || refs[0] != "" || refs[1] != "x" {
 			t.Errorf("the sends knew of the messages %q, want none and then the first one's", refs)
 		}
+	})
+}
+
+// TestAckWhileClaimed acknowledges while a page is claimed and waits for its
+// turn: it is judged again when its turn comes, and not sent.
+func TestAckWhileClaimed(t *testing.T) {
+	onBoth(t, func(t *testing.T, address string) {
+		release := make(chan struct{})
+		p := &probe{behave: func(context.Context, string, notify.Message) error { <-release; return nil }}
+		r := start(t, address, options{channels: []notify.Kind{p.kind()}})
+		free := sync.OnceFunc(func() { close(release) })
+		t.Cleanup(free)
+		// Two contacts that are one place: the second page waits for the first.
+		r.apply(people("{contacts: {a: {probe: %s}, b: {probe: %s}}}", "ana"))
+		inc := r.trigger("key-of-ana", "k", "t").Incident
+		r.wait("both are claimed", 5*time.Second, func() bool {
+			return number(t, address, `SELECT count(*) FROM outbox WHERE state = 'pending' AND attempt = 1`) == 2
+		})
+		if _, err := r.Do(t.Context(), r.org, inc, engine.Command{Do: "acknowledge", By: tester}); err != nil {
+			t.Fatal(err)
+		}
+		free()
+		r.wait("nothing is left to be sent", 5*time.Second, func() bool {
+			return number(t, address, `SELECT count(*) FROM outbox WHERE state = 'pending'`) == 0
+		})
+		time.Sleep(100 * time.Millisecond)
+		if n := len(p.pages("")); n != 1 {
+			t.Errorf("%d pages, want the one that was on its way", n)
+		}
+	})
+}
+
+// TestGivesUp lets a receiver fail for days: a page is tried for one day and
+// told of as failed, an edit for a hundred times.
+func TestGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var down atomic.Bool
+		p := &probe{behave: func(_ context.Context, address string, m notify.Message) error {
+			if address == "ana" || down.Load() {
+				return errors.New("down")
+			}
+			return nil
+		}}
+		r := start(t, ":memory:", options{channels: []notify.Kind{p.kind()}})
+		r.apply(people(onePager, "ana", "bob"))
+		begun := time.Now()
+		inc := r.trigger("key-of-ana", "k", "t").Incident
+		bobs := r.trigger("key-of-bob", "k", "t").Incident
+		time.Sleep(time.Minute)
+		down.Store(true)
+		if _, err := r.Do(t.Context(), r.org, bobs, engine.Command{Do: "acknowledge", By: tester}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(26 * time.Hour)
+		pages := p.pages("ana")
+		if last := pages[len(pages)-1].at.Sub(begun); last < 23*time.Hour || last > 24*time.Hour+2*time.Minute {
+			t.Errorf("the page was tried until %v after it was due, want a day", last)
+		}
+		if !strings.Contains(r.timeline(inc), "notify_failed") {
+			t.Error("the timeline does not tell that the page failed")
+		}
+		p.mu.Lock()
+		var edits int
+		for _, s := range p.sends {
+			if s.kind == notify.Update {
+				edits++
+			}
+		}
+		p.mu.Unlock()
+		if edits != 100 {
+			t.Errorf("an edit was tried %d times, want 100", edits)
+		}
+		r.end()
 	})
 }
