@@ -38,6 +38,7 @@ type world struct {
 	pager    *vendortest.Webhook
 	project  int64
 	bad      atomic.Int64 // requests of twenty that fail
+	badCarts atomic.Int64 // and of those of the cart, which other rules watch
 	config   string
 	current  atomic.Pointer[running]
 	before   atomic.Pointer[func(w http.ResponseWriter, r *http.Request) (handled bool)] // sees GitLab's requests first
@@ -115,10 +116,18 @@ integrations:
 logs:
   shop: {format: ndjson, service: checkout}
 rules:
+  carts:
+    service: checkout
+    source: logs:shop
+    ratio: {bad: status >= 500, where: path == "/cart"}
+    above: 5%
+    window: 6s
+    resolve_after: 2s
+    lateness: 1s
   errors:
     service: checkout
     source: logs:shop
-    ratio: {bad: status >= 500}
+    ratio: {bad: status >= 500, where: path != "/cart"}
     above: 5%
     window: 6s
     min_total: 20
@@ -166,7 +175,7 @@ func (w *world) traffic(done chan struct{}) {
 			return
 		}
 		r := w.current.Load()
-		r.Logs(w.t.Context(), r.org, "shop", lines(time.Now(), 20, int(w.bad.Load()), "/checkout")) // an engine that is down loses them
+		r.Logs(w.t.Context(), r.org, "shop", append(lines(time.Now(), 20, int(w.bad.Load()), "/checkout"), lines(time.Now(), 20, int(w.badCarts.Load()), "/cart")...)) // an engine that is down loses them
 	}
 }
 
@@ -422,7 +431,7 @@ runbooks:
 		w.bad.Store(10) // of the path /checkout; and another path goes bad in the same instant
 		stop := time.Now().Add(8 * time.Second)
 		for time.Now().Before(stop) && len(w.incidents()) < 2 {
-			if _, err := w.Logs(t.Context(), w.org, "shop", lines(time.Now(), 20, 20, "/cart")); err != nil {
+			if _, err := w.Logs(t.Context(), w.org, "shop", lines(time.Now(), 20, 20, "/basket")); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(50 * time.Millisecond)
@@ -444,6 +453,46 @@ runbooks:
 			t.Errorf("the runs: %s", all)
 		}
 	})
+}
+
+// TestVerifiedByAnotherRule rolls back because of one rule and is judged on
+// another, which recovers too, or does not.
+func TestVerifiedByAnotherRule(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		after   int64 // failing requests of twenty for the cart, once the good version runs
+		verdict runbook.Verdict
+	}{{"recovers", 0, runbook.Recovered}, {"does not", 8, runbook.Unchanged}} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, filepath.Join(t.TempDir(), "muster.db"), `
+runbooks:
+  fix:
+    steps: [{gitlab.rollback: {environment: production}}]
+    verify: {signal: rule:carts, recovers_within: 12s}
+`)
+			w.gitlab.SetDeploy(func(string, string, string) error {
+				w.bad.Store(0)
+				w.badCarts.Store(test.after)
+				return nil
+			})
+			w.badCarts.Store(10)
+			w.bad.Store(10)
+			var id string
+			w.wait("the incident with the run", 10*time.Second, func() bool {
+				for _, inc := range w.incidents() {
+					if runs, err := w.Runs(t.Context(), w.org, inc.ID); err == nil && len(runs) == 1 {
+						id = inc.ID
+					}
+				}
+				return id != ""
+			})
+			if run := w.until(id, runbook.Ended); run.Verdict != test.verdict {
+				t.Errorf("verdict %s (%s), want %s", run.Verdict, run.Reason, test.verdict)
+			}
+		})
+	}
 }
 
 // TestCrash kills the engine between the moment a step was begun and the one

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -559,9 +560,18 @@ func (e *Engine) judge(ctx context.Context, s *setup, run runbook.Run) error {
 	return e.Store.Write(ctx, func(t *store.Tx) error { return t.SaveRun(row) })
 }
 
+// watched tells which rule a run is judged on: the one that fired, of which
+// one series counts, or another that the runbook names, with all of its series.
+func watched(run runbook.Run) (rule string, all bool) {
+	if named, ok := strings.CutPrefix(run.Verify.Signal, "rule:"); ok && named != run.Trigger.Rule {
+		return named, true
+	}
+	return run.Trigger.Rule, false
+}
+
 // question gathers what a verdict depends on: only what came after the action.
 func (e *Engine) question(ctx context.Context, s *setup, run runbook.Run, at time.Time) (runbook.Question, error) {
-	rule := run.Trigger.Rule
+	rule, all := watched(run)
 	compiled := s.rules[rule]
 	before, err := e.peak(ctx, s, run, compiled.Window)
 	if err != nil {
@@ -573,7 +583,7 @@ func (e *Engine) question(ctx context.Context, s *setup, run runbook.Run, at tim
 	if watermark, ok := e.watermark(s.org.ID, rule); ok {
 		q.Watermark = watermark
 	}
-	counts, err := e.Store.Windows(ctx, s.org.ID, rule, run.Trigger.Series, false, run.DoneAt.Add(time.Second), q.Watermark)
+	counts, err := e.Store.Windows(ctx, s.org.ID, rule, run.Trigger.Series, all, run.DoneAt.Add(time.Second), q.Watermark)
 	if err != nil {
 		return q, err
 	}
@@ -581,7 +591,11 @@ func (e *Engine) question(ctx context.Context, s *setup, run runbook.Run, at tim
 		q.Bad += c.Bad
 		q.Total += c.Total
 	}
-	alerts, err := e.Store.Alerts(ctx, s.org.ID, store.AlertFilter{Incident: run.IncidentID, Limit: 100})
+	filter := store.AlertFilter{Incident: run.IncidentID, Limit: 100}
+	if all {
+		filter = store.AlertFilter{Integration: "rule:" + rule, Limit: 100}
+	}
+	alerts, err := e.Store.Alerts(ctx, s.org.ID, filter)
 	if err != nil {
 		return q, err
 	}
@@ -600,16 +614,20 @@ func (e *Engine) question(ctx context.Context, s *setup, run runbook.Run, at tim
 	return q, nil
 }
 
-// peak is the largest ratio of the rule's window from when it fired until the
-// action was done. The ratio at the instant of firing says little: the window
-// had just begun to fill.
+// peak is the largest ratio of the rule's window from when the run was
+// triggered until the action was done. The ratio at the instant of firing says
+// little: the window had just begun to fill.
 func (e *Engine) peak(ctx context.Context, s *setup, run runbook.Run, window time.Duration) (float64, error) {
+	rule, all := watched(run)
 	from, to := run.Trigger.FiredAt, run.DoneAt
-	counts, err := e.Store.Windows(ctx, s.org.ID, run.Trigger.Rule, run.Trigger.Series, false, from.Add(-window), to)
+	counts, err := e.Store.Windows(ctx, s.org.ID, rule, run.Trigger.Series, all, from.Add(-window), to)
 	if err != nil {
 		return 0, err
 	}
-	peak := run.Trigger.Ratio
+	var peak float64
+	if !all {
+		peak = run.Trigger.Ratio
+	}
 	for _, p := range ratios(counts, window, from, to) {
 		peak = max(peak, p.Ratio)
 	}

@@ -158,10 +158,11 @@ func (t *Tx) FiringAlerts(incidentID string) ([]incident.Alert, error) {
 
 // An AlertFilter selects alerts of an organization.
 type AlertFilter struct {
-	Status   incident.AlertStatus // "" for all
-	Incident string
-	After    string // id of the last one of the page before
-	Limit    int
+	Status      incident.AlertStatus // "" for all
+	Incident    string
+	Integration string // its newest alert of each key
+	After       string // id of the last one of the page before
+	Limit       int
 }
 
 // Alerts lists alerts, newest first.
@@ -181,6 +182,9 @@ func (s *Store) Alerts(ctx context.Context, org string, f AlertFilter) ([]incide
 	}
 	if f.Incident != "" {
 		add(` AND incident = $%d`, f.Incident)
+	}
+	if f.Integration != "" {
+		add(` AND newest = 1 AND integration = $%d`, f.Integration)
 	}
 	if f.After != "" {
 		add(` AND id < $%d`, f.After)
