@@ -16,7 +16,7 @@ import (
 // benchLines is how long the log of a backtest is: about 120 MB.
 const benchLines = 400_000
 
-// benchLog writes the log of a busy service, of about 294 bytes a line, 1,000
+// benchLog writes the log of a busy service, of about 310 bytes a line, 1,000
 // lines a second, and returns its path.
 func benchLog(b *testing.B) string {
 	b.Helper()

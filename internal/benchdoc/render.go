@@ -59,7 +59,7 @@ func (t *tables) pages() {
 }
 
 func (t *tables) logs() {
-	t.head("A log of 294 bytes a line", "lines/s", "of `grep -c`")
+	t.head("A log of about 310 bytes a line", "lines/s", "of `grep -c`")
 	for _, work := range []struct{ bench, what string }{
 		{"Backtest", "backtest of a rule over NDJSON, all cores"},
 		{"Grep/go", "bare search for bytes in Go, one core"},
