@@ -36,18 +36,51 @@ type eventRow struct {
 
 // A segment is a sequence of frames: uvarint length of the JSON, the JSON,
 // uvarint length+1 of the body (0: that of the frame before), the body.
-func appendFrame(dst []byte, e RawEvent) ([]byte, error) {
-	head, err := json.Marshal(e)
-	if err != nil {
-		return nil, err
-	}
+func appendFrame(dst []byte, e RawEvent) []byte {
+	head := appendHead(make([]byte, 0, 192+len(e.Event)), e)
 	dst = binary.AppendUvarint(dst, uint64(len(head)))
 	dst = append(dst, head...)
 	if e.Body == nil {
-		return append(dst, 0), nil
+		return append(dst, 0)
 	}
 	dst = binary.AppendUvarint(dst, uint64(len(e.Body))+1)
-	return append(dst, e.Body...), nil
+	return append(dst, e.Body...)
+}
+
+// appendHead appends an event but for its body as JSON. It is written by hand
+// because the committer does it for every event: json.Marshal would write the
+// whole of Event once more, which is JSON already.
+func appendHead(dst []byte, e RawEvent) []byte {
+	field := func(name, value string) {
+		dst = append(dst, name...)
+		dst = appendJSONString(dst, value)
+	}
+	field(`{"id":`, e.ID)
+	field(`,"integration":`, e.Integration)
+	field(`,"kind":`, e.Kind)
+	dst = append(dst, `,"received_at":"`...)
+	dst = e.ReceivedAt.AppendFormat(dst, time.RFC3339Nano)
+	dst = append(dst, '"')
+	if e.Remote != "" {
+		field(`,"remote":`, e.Remote)
+	}
+	dst = append(dst, `,"event":`...)
+	if len(e.Event) == 0 {
+		dst = append(dst, "null"...)
+	}
+	return append(append(dst, e.Event...), '}')
+}
+
+// appendJSONString appends a string as JSON; most need no escapes.
+func appendJSONString(dst []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			quoted, _ := json.Marshal(s) // a string always has a JSON form
+			return append(dst, quoted...)
+		}
+	}
+	dst = append(append(dst, '"'), s...)
+	return append(dst, '"')
 }
 
 var errSegment = errors.New("damaged segment")
@@ -107,15 +140,12 @@ func (b *batch) flushEvents() error {
 			order = append(order, e.series)
 		}
 		for ; s.count < e.n; s.count++ { // ids given to units that failed
-			var err error
-			if s.data, err = appendFrame(s.data, RawEvent{Body: []byte{}}); err != nil {
-				return err
-			}
+			s.data = appendFrame(s.data, RawEvent{Body: []byte{}})
 		}
-		var err error
-		if s.data, err = appendFrame(s.data, e.event); err != nil {
-			return fmt.Errorf("event %s: %w", e.event.ID, err)
+		if len(e.event.Event) > 0 && !json.Valid(e.event.Event) {
+			return fmt.Errorf("event %s: it is no JSON", e.event.ID)
 		}
+		s.data = appendFrame(s.data, e.event)
 		s.count++
 	}
 	for _, name := range order {
