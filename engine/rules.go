@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,10 +10,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster/collect"
-	"github.com/musterhq/muster/config"
 	"github.com/musterhq/muster/detect"
-	"github.com/musterhq/muster/event"
-	"github.com/musterhq/muster/incident"
 	"github.com/musterhq/muster/store"
 )
 
@@ -34,14 +30,6 @@ func newRules() rules {
 }
 
 func (r *rules) end() { r.ended.Do(func() { close(r.over) }) }
-
-// watch is what is watched for one organization.
-type watch struct {
-	setup    *setup
-	trackers map[string]*detect.Tracker // by rule
-	parsers  map[string]*collect.Parser // by log source; nil until its format is recognized
-	lost     bool                       // a commit failed: what the trackers hold is not what is stored
-}
 
 // A logBatch is lines of one source, and how far they reach into a file.
 type logBatch struct {
@@ -163,18 +151,6 @@ func (b *logBatch) finish(err error) {
 	close(b.done)
 }
 
-// restoreRules makes the trackers from what was stored.
-func (e *Engine) restoreRules(ctx context.Context) error {
-	e.rules.mu.Lock()
-	defer e.rules.mu.Unlock()
-	for _, s := range e.setups.Load().byID {
-		if _, err := e.watching(ctx, s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // watching returns the watch of a setup. A new one is made when the
 // configuration changed, and when a commit failed: what was counted since is
 // not on disk and will come again.
@@ -193,74 +169,6 @@ func (e *Engine) watching(ctx context.Context, s *setup) (*watch, error) {
 	}
 	e.rules.orgs[s.org.ID] = w
 	return w, nil
-}
-
-// newWatch makes the trackers of a setup: those of unchanged rules are taken
-// over or restored from the store. What speaks of rules that are gone, or ask
-// another question now, is ended first, be it from before a restart.
-func (e *Engine) newWatch(ctx context.Context, s *setup, before *watch) (*watch, error) {
-	bodies, err := e.Store.RuleStates(ctx, s.org.ID)
-	if err != nil {
-		return nil, err
-	}
-	kept, stale := map[string]ruleState{}, map[string]ruleState{}
-	for slug, body := range bodies {
-		var state ruleState
-		err := json.Unmarshal(body, &state)
-		if rule, ok := s.doc.Rules[slug]; ok && err == nil && sameQuestion(state.Rule, rule) {
-			kept[slug] = state
-			continue
-		}
-		stale[slug] = state
-	}
-	if len(stale) > 0 {
-		if err := e.endRules(ctx, s, stale); err != nil {
-			return nil, err
-		}
-	}
-	w := &watch{setup: s, trackers: map[string]*detect.Tracker{}, parsers: map[string]*collect.Parser{}}
-	for slug, rule := range s.rules {
-		state, stored := kept[slug]
-		switch {
-		case before != nil && before.trackers[slug] != nil && sameQuestion(before.setup.doc.Rules[slug], s.doc.Rules[slug]):
-			w.trackers[slug] = before.trackers[slug]
-		case stored:
-			if w.trackers[slug], err = e.restoreTracker(ctx, s, slug, rule, state.Snapshot); err != nil {
-				return nil, err
-			}
-		default:
-			w.trackers[slug] = detect.NewTracker(rule)
-		}
-	}
-	return w, nil
-}
-
-// sameQuestion tells whether what was counted for one rule answers another:
-// how the alert is called, and what follows from it, makes no difference.
-func sameQuestion(a, b config.Rule) bool {
-	a.Title, a.Severity, a.Runbook = b.Title, b.Severity, b.Runbook
-	x, _ := json.Marshal(a)
-	y, _ := json.Marshal(b)
-	return string(x) == string(y)
-}
-
-// ruleState is what is kept of a rule between restarts.
-type ruleState struct {
-	Rule     config.Rule     `json:"rule"`
-	Snapshot detect.Snapshot `json:"snapshot"`
-}
-
-func (e *Engine) restoreTracker(ctx context.Context, s *setup, slug string, rule detect.Rule, snapshot detect.Snapshot) (*detect.Tracker, error) {
-	from := snapshot.Watermark.Add(-rule.Window)
-	counts, err := e.Store.Windows(ctx, s.org.ID, slug, "", true, from, now().Add(2*time.Hour))
-	if err != nil {
-		return nil, err
-	}
-	buckets := make([]detect.Bucket, len(counts))
-	for i, c := range counts {
-		buckets[i] = detect.Bucket{Series: c.Series, Second: c.Second, Bad: c.Bad, Total: c.Total}
-	}
-	return detect.Restore(rule, snapshot, buckets), nil
 }
 
 // ruleTurn counts batches and moves every rule on.
@@ -370,143 +278,6 @@ func (e *Engine) watchTurn(ctx context.Context, w *watch, batches []*logBatch) e
 	})
 }
 
-// count parses a batch and shows its records to the rules of its source.
-func (e *Engine) count(w *watch, b *logBatch) {
-	if len(b.lines) == 0 {
-		return
-	}
-	parser, watching, err := w.parser(b.source, b.lines)
-	if err != nil {
-		b.stats.Unparsed = 1
-		b.stats.Samples = []collect.Unparsed{{Line: 1, Reason: err.Error()}}
-		return
-	}
-	var since time.Time
-	if b.tail != nil {
-		since = b.tail.since
-	}
-	b.stats = parser.Each(b.lines, func(rec *detect.Record) {
-		if rec.Time.Before(since) {
-			return
-		}
-		for _, t := range watching {
-			t.Observe(rec)
-		}
-	})
-	e.metrics.lines.WithLabelValues("yes").Add(float64(b.stats.Parsed))
-	e.metrics.lines.WithLabelValues("no").Add(float64(b.stats.Unparsed))
-}
-
-// maxSources bounds how many parsers are kept.
-const maxSources = 1000
-
-// parser returns the parser of a log source and the trackers that watch it.
-func (w *watch) parser(source string, first []byte) (*collect.Parser, []*detect.Tracker, error) {
-	log := w.setup.doc.Logs[source]
-	var fields []string
-	var watching []*detect.Tracker
-	for _, slug := range slices.Sorted(maps.Keys(w.trackers)) {
-		rule := w.setup.doc.Rules[slug]
-		if rule.Source != "logs" && rule.Source != "logs:"+source {
-			continue
-		}
-		if log.Service != "" && rule.Service != "" && log.Service != rule.Service {
-			continue
-		}
-		compiled := w.setup.rules[slug]
-		fields = append(fields, compiled.Bad.Fields()...)
-		fields = append(fields, compiled.Where.Fields()...)
-		fields = append(fields, compiled.By...)
-		watching = append(watching, w.trackers[slug])
-	}
-	if p := w.parsers[source]; p != nil {
-		return p, watching, nil
-	}
-	format := collect.Format{Kind: log.Format, Fields: log.Fields, Defaults: maps.Clone(log.Defaults)}
-	if format.Defaults == nil {
-		format.Defaults = map[string]string{}
-	}
-	if _, ok := format.Defaults["service"]; !ok {
-		format.Defaults["service"] = log.Service
-	}
-	if format.Kind == "" || format.Kind == collect.Auto {
-		recognized, err := collect.Recognize(format, first)
-		if err != nil {
-			return nil, nil, err
-		}
-		format = recognized
-	}
-	p, err := collect.NewParser(format, fields)
-	if err != nil {
-		return nil, nil, err
-	}
-	if len(w.parsers) >= maxSources { // names come from senders
-		clear(w.parsers)
-	}
-	w.parsers[source] = p
-	return p, watching, nil
-}
-
-// ruleEvent makes an event of a rule's change; it takes the way of any other.
-func (e *Engine) ruleEvent(t *store.Tx, s *setup, slug string, c detect.Change, at time.Time) error {
-	rule := s.doc.Rules[slug]
-	ev := event.Event{
-		Action: event.Trigger, Key: cmp.Or(c.Series, "all"), Time: c.At, Severity: event.Severity(rule.Severity),
-		Service: rule.Service, Source: "rule " + slug, Labels: c.Labels, Title: ruleTitle(slug, rule, s.rules[slug], c),
-	}
-	if c.To != detect.Firing {
-		ev.Action = event.Resolve
-	}
-	return e.takeRule(t, s, slug, ev, trigger{Rule: slug, Series: c.Series, FiredAt: c.Episode, Ratio: c.Ratio}, at)
-}
-
-func (e *Engine) takeRule(t *store.Tx, s *setup, slug string, ev event.Event, why trigger, at time.Time) error {
-	rule := s.doc.Rules[slug]
-	body, err := json.Marshal(ev)
-	if err != nil {
-		return err
-	}
-	integration := "rule:" + slug
-	id := t.Event(s.org.ID, at, store.RawEvent{Integration: integration, Kind: "rule", ReceivedAt: at, Event: body, Body: body})
-	_, err = e.take(t, s, origin{
-		integration: integration, service: rule.Service, runbook: rule.Runbook, trigger: why,
-		cause: incident.Cause{Actor: incident.Actor(integration), Origin: "detect"},
-	}, ev, id, at)
-	return err
-}
-
-func ruleTitle(slug string, rule config.Rule, compiled detect.Rule, c detect.Change) string {
-	title := fmt.Sprintf("%s: %.2f %% of %d requests in %s are bad, more than %s",
-		cmp.Or(rule.Title, slug), 100*c.Ratio, c.Total, config.FormatDuration(compiled.Window), rule.Above)
-	if c.Series != "" {
-		title += " (" + c.Series + ")"
-	}
-	return title
-}
-
-// endRules resolves what rules had fired that are gone or ask another question
-// now, and forgets what they counted.
-func (e *Engine) endRules(ctx context.Context, s *setup, stale map[string]ruleState) error {
-	return e.Store.Write(ctx, func(t *store.Tx) error {
-		for _, slug := range slices.Sorted(maps.Keys(stale)) {
-			state := stale[slug]
-			for _, series := range state.Snapshot.Series {
-				if series.State != detect.Firing {
-					continue
-				}
-				ev := event.Event{Action: event.Resolve, Key: cmp.Or(series.Series, "all"), Title: "the rule " + slug + " was changed", Severity: event.SeverityInfo}
-				if err := e.takeRule(t, s, slug, ev, trigger{}, now()); err != nil {
-					return err
-				}
-			}
-			if err := t.DropRule(s.org.ID, slug, state.Snapshot.Watermark.Add(-state.Rule.Window)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // RuleStatus is what a rule says now.
 type RuleStatus struct {
 	Rule      string          `json:"rule"`
@@ -532,16 +303,4 @@ func (e *Engine) Rules(org string) ([]RuleStatus, error) {
 		list = append(list, RuleStatus{Rule: slug, Watermark: t.Watermark(), Late: t.Late(), Series: append([]detect.Status{}, t.Status()...)})
 	}
 	return list, nil
-}
-
-// watermark tells up to where the data of a rule are complete, and what it
-// judges by.
-func (e *Engine) watermark(org, rule string) (at time.Time, ok bool) {
-	e.rules.mu.Lock()
-	defer e.rules.mu.Unlock()
-	w := e.rules.orgs[org]
-	if w == nil || w.trackers[rule] == nil {
-		return time.Time{}, false
-	}
-	return w.trackers[rule].Watermark(), true
 }
