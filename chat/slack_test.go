@@ -88,7 +88,7 @@ func TestReadSlackSample(t *testing.T) {
 	const path = "../../shared/samples/slack/app-backend__interactive-components__BlockActionPayload.json"
 	text, err := os.ReadFile(path)
 	if err != nil {
-		t.Skipf("SKIPPED: the samples are not here: %v", err)
+		t.Skipf("samples absent: %v", err)
 	}
 	if _, err := chat.ReadSlack(form(string(text))); err == nil || !strings.Contains(err.Error(), "payload.actions") {
 		t.Errorf("as it is: %v", err)

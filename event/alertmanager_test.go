@@ -115,7 +115,7 @@ func TestAlertmanagerStatus(t *testing.T) {
 func TestFingerprint(t *testing.T) {
 	paths, _ := filepath.Glob("../../shared/samples/captured-alertmanager/webhook-*.json")
 	if len(paths) == 0 {
-		t.Skip("SKIPPED: no captures in ../shared/samples/captured-alertmanager")
+		t.Skip("samples absent: ../shared/samples/captured-alertmanager")
 	}
 	checked := 0
 	for _, path := range paths {

@@ -15,7 +15,7 @@ const samples = "../../shared/samples/"
 // warnings and key of each event.
 func TestSamples(t *testing.T) {
 	if _, err := os.Stat(samples); err != nil {
-		t.Skip("SKIPPED: no samples beside the repository: ", err)
+		t.Skip("samples absent: ", err)
 	}
 	tests := []struct {
 		kind, file string
@@ -65,7 +65,7 @@ func TestSamples(t *testing.T) {
 func TestForeignSamples(t *testing.T) {
 	paths, _ := filepath.Glob(samples + "*/*")
 	if len(paths) == 0 {
-		t.Skip("SKIPPED: no samples beside the repository")
+		t.Skip("samples absent: none beside the repository")
 	}
 	files := 0
 	for _, path := range paths {

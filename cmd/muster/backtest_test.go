@@ -27,7 +27,7 @@ import (
 func logs(t *testing.T) string {
 	dir := filepath.Join("..", "..", "..", "shared", "samples", "web-access-logs")
 	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("SKIPPED, the recorded logs are not here: %v", err)
+		t.Skipf("samples absent: %v", err)
 	}
 	return dir
 }

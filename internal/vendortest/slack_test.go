@@ -377,7 +377,7 @@ func TestSlackSamples(t *testing.T) {
 	} {
 		text, err := os.ReadFile("../../../shared/samples/slack/api__" + method + ".json")
 		if err != nil {
-			t.Skipf("SKIPPED: the samples are not here: %v", err)
+			t.Skipf("samples absent: %v", err)
 		}
 		resp, err := http.Post(url+"/api/"+method, "application/x-www-form-urlencoded", strings.NewReader("token=xoxb-right&"+form))
 		if err != nil {
