@@ -36,35 +36,6 @@ func OpenTail(path string, pos Position) *Tail {
 	return &Tail{path: path, from: pos}
 }
 
-// End returns the position at the end of the file at path, for a tail that
-// shall not read what is there already. A line just being written is passed over.
-func End(path string) (Position, error) {
-	r, err := openReader(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return Position{Path: path}, nil
-	}
-	if err != nil {
-		return Position{}, err
-	}
-	defer r.file.Close()
-	info, err := r.file.Stat()
-	if err != nil {
-		return Position{}, err
-	}
-	r.Offset = info.Size()
-	if r.Fingerprint, err = fingerprint(r.file, r.Offset); err != nil {
-		return Position{}, fmt.Errorf("tail %s: %w", path, err)
-	}
-	last := []byte{'\n'}
-	if r.Offset > 0 {
-		if _, err := r.file.ReadAt(last, r.Offset-1); err != nil {
-			return Position{}, fmt.Errorf("tail %s: %w", path, err)
-		}
-	}
-	r.Skip = last[0] != '\n'
-	return Position{Path: path, Current: r.Place}, nil
-}
-
 // Close closes the files. The last position that Next returned stays good.
 func (t *Tail) Close() error {
 	var errs []error

@@ -333,30 +333,6 @@ func TestTailLongLines(t *testing.T) {
 	}
 }
 
-func TestTailFromTheEnd(t *testing.T) {
-	l := newTailing(t, t.TempDir())
-	defer l.stop()
-	for _, tt := range []struct{ there, then, want string }{
-		{"", "a\n", "a\n"}, {"old\n", "b\n", "b\n"}, {"old\nha", "lf\nc\n", "c\n"},
-	} {
-		os.Remove(l.path)
-		if tt.there != "" {
-			l.write(tt.there)
-		}
-		var err error
-		l.pos, err = collect.End(l.path)
-		l.must(err)
-		l.restart()
-		l.got.Reset()
-		l.drain()
-		l.write(tt.then)
-		l.drain()
-		if l.got.String() != tt.want {
-			t.Errorf("%q then %q: %q", tt.there, tt.then, l.got.String())
-		}
-	}
-}
-
 // TestTailProperty: whatever a program and its rotation do, and whenever the
 // tail is restarted, each line is read once, in the order of its file.
 func TestTailProperty(t *testing.T) {

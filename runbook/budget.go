@@ -2,8 +2,6 @@ package runbook
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -16,26 +14,6 @@ type Budget struct {
 
 // DefaultBudget stands in where a runbook names none.
 func DefaultBudget() Budget { return Budget{Runs: 2, Per: time.Hour} }
-
-// ParseBudget reads "2 per 1h".
-func ParseBudget(s string) (Budget, error) {
-	fail := func(why string) (Budget, error) {
-		return Budget{}, fmt.Errorf("budget %q: %s; write it as 2 per 1h", s, why)
-	}
-	words := strings.Fields(s)
-	if len(words) != 3 || words[1] != "per" {
-		return fail("it is not NUMBER per DURATION")
-	}
-	runs, err := strconv.Atoi(words[0])
-	if err != nil || runs < 1 {
-		return fail(fmt.Sprintf("%q is not a number of at least 1", words[0]))
-	}
-	per, err := time.ParseDuration(words[2])
-	if err != nil || per <= 0 {
-		return fail(fmt.Sprintf("%q is not a duration of more than 0", words[2]))
-	}
-	return Budget{Runs: runs, Per: per}, nil
-}
 
 func (b Budget) String() string { return fmt.Sprintf("%d per %v", b.Runs, b.Per) }
 

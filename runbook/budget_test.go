@@ -8,29 +8,6 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestParseBudget(t *testing.T) {
-	for s, want := range map[string]Budget{
-		"2 per 1h":      {2, time.Hour},
-		" 1  per 1h30m": {1, 90 * time.Minute},
-	} {
-		if got, err := ParseBudget(s); err != nil || got != want {
-			t.Errorf("%q: %v, %v", s, got, err)
-		}
-	}
-	for _, s := range []string{"", "2", "2 per", "2 in 1h", "0 per 1h", "-1 per 1h", "x per 1h", "2 per 0s", "2 per 1 h", "2 per -1h", "2 per hour"} {
-		if got, err := ParseBudget(s); err == nil {
-			t.Errorf("%q: %v, want an error", s, got)
-		}
-	}
-	if got := DefaultBudget().String(); got != "2 per 1h0m0s" {
-		t.Errorf("default: %s", got)
-	}
-	back, err := ParseBudget(DefaultBudget().String())
-	if err != nil || back != DefaultBudget() {
-		t.Errorf("there and back: %v, %v", back, err)
-	}
-}
-
 func TestLimits(t *testing.T) {
 	limits := Limits{Budget: Budget{2, time.Hour}, Cooldown: 10 * time.Minute, MaxDepth: 2}
 	ago := func(d time.Duration) time.Time { return noon.Add(-d) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/musterhq/muster/config"
@@ -103,18 +102,6 @@ func (s Step) Repeatable(params config.Settings) bool {
 
 // Steps are all kinds of steps.
 var Steps = []Step{GitLabRollback, HTTP, Notify, Wait}
-
-// StepByName finds a kind of step.
-func StepByName(name string) (Step, error) {
-	var names []string
-	for _, s := range Steps {
-		if s.Name == name {
-			return s, nil
-		}
-		names = append(names, s.Name)
-	}
-	return Step{}, fmt.Errorf("no step is called %q; there are %s", name, strings.Join(names, ", "))
-}
 
 // firedAt is the instant that decides which deployment was live when the
 // trouble began.

@@ -59,12 +59,6 @@ func SplitMember(member string) (series string, n int, err error) {
 	return text(raw), n, nil
 }
 
-// Valid tells whether text is a UUID as New writes it.
-func Valid(s string) bool {
-	_, err := parse(s)
-	return err == nil
-}
-
 func fresh(now time.Time) [16]byte {
 	var b [16]byte
 	rand.Read(b[8:])

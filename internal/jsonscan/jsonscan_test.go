@@ -202,36 +202,6 @@ func TestFindAndAt(t *testing.T) {
 	}
 }
 
-func TestExplain(t *testing.T) {
-	type inner struct{ B int }
-	var form struct {
-		A []inner
-		S string
-		M map[string]int
-	}
-	tests := []struct {
-		text, pointer string
-		line, column  int
-	}{
-		{`{"A":[{"B":1},{"B":"two"}]}`, "/A/1/B", 1, 20},
-		{"{\"S\":\n  {\"x\":1}}", "/S", 2, 3},
-		{`{"S":[1,2]}`, "/S", 1, 6},
-		{`{"M":{"a":1,"b":1.5}}`, "/M/b", 1, 17},
-		{`{"A":7}`, "/A", 1, 6},
-		{`{"A":[1}`, "/A", 1, 8},
-	}
-	for _, tt := range tests {
-		err := json.Unmarshal([]byte(tt.text), &form)
-		e := jsonscan.Explain([]byte(tt.text), err)
-		if e == nil || e.Pointer != tt.pointer || e.Line != tt.line || e.Column != tt.column {
-			t.Errorf("%s: %v explained as %v, want %d:%d %s", tt.text, err, e, tt.line, tt.column, tt.pointer)
-		}
-	}
-	if e := jsonscan.Explain(nil, errors.New("another")); e != nil {
-		t.Errorf("explained a foreign error as %v", e)
-	}
-}
-
 func same(s string) string { return s }
 
 func TestAppendClean(t *testing.T) {

@@ -2,9 +2,6 @@ package jsonscan
 
 import (
 	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"iter"
 	"strconv"
 	"strings"
@@ -108,31 +105,4 @@ func tokens(pointer string) iter.Seq[string] {
 			}
 		}
 	}
-}
-
-// Explain places an error of encoding/json about data: a *json.SyntaxError or
-// *json.UnmarshalTypeError. It returns nil for every other error.
-func Explain(data []byte, err error) *Error {
-	var syntax *json.SyntaxError
-	var typ *json.UnmarshalTypeError
-	switch {
-	case errors.As(err, &syntax):
-		_, scanErr := Scan(data, Limits{})
-		var e *Error
-		if errors.As(scanErr, &e) {
-			return e
-		}
-		line, column := Position(data, int(syntax.Offset)-1)
-		return &Error{int(syntax.Offset) - 1, line, column, "", syntax.Error()}
-	case errors.As(err, &typ):
-		e := Error{Offset: max(int(typ.Offset)-1, 0)}
-		if doc, err := Scan(data, Limits{}); err == nil {
-			v := doc.At(e.Offset) // encoding/json gives an offset after what it read
-			e.Offset, e.Pointer = v.Offset(), v.Pointer()
-		}
-		e.Line, e.Column = Position(data, e.Offset)
-		e.Detail = fmt.Sprintf("%s, want %s", typ.Value, typ.Type)
-		return &e
-	}
-	return nil
 }

@@ -127,13 +127,6 @@ var form = regexp.MustCompile(`^[0-9a-f]{8}:[A-Za-z0-9_-]{16}:[A-Za-z0-9_-]{22,}
 // Sealed tells whether text has the form of sealed text.
 func Sealed(text string) bool { return form.MatchString(text) }
 
-// KeyID returns the id of the key that text is sealed with, and whether it is
-// sealed at all: it says which of several keys to open it with.
-func KeyID(text string) (string, bool) {
-	id, _, _ := strings.Cut(text, ":")
-	return id, Sealed(text)
-}
-
 // SelfTest seals and opens once with k and returns an error if anything that
 // sealing promises does not hold: what comes out is what went in, two seals
 // differ, nothing opens in another place or after a change. The program runs it
