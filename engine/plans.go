@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/musterhq/muster/config"
@@ -94,12 +95,12 @@ func (e *Engine) plan(ctx context.Context, s *setup, inc incident.Incident, run 
 		for _, step := range next.Steps {
 			lines = append(lines, step.Plan.Summary...)
 		}
-		data := incident.Data{Run: next.ID, Runbook: next.Runbook, Text: joinLines(lines), Until: next.Approval.ExpiresAt}
+		data := incident.Data{Run: next.ID, Runbook: next.Runbook, Text: strings.Join(lines, "\n"), Until: next.Approval.ExpiresAt}
 		if err := e.record(t, s, inc.ID, runbookCause(next), incident.RunPlanned, data, at); err != nil {
 			return err
 		}
 		if next.State == runbook.AwaitingApproval {
-			s.ring(t, inc, next, "approval", fmt.Sprintf("Runbook %s wants an approval by %s:\n%s", next.Runbook, joinWords(next.Approval.By), joinLines(lines)), at)
+			s.ring(t, inc, next, "approval", fmt.Sprintf("Runbook %s wants an approval by %s:\n%s", next.Runbook, strings.Join(next.Approval.By, ", "), strings.Join(lines, "\n")), at)
 		}
 		return nil
 	})

@@ -17,7 +17,7 @@ import (
 // message renders an incident as it is now: what is sent is judged again at
 // the moment of sending.
 func (e *Engine) message(ctx context.Context, s *setup, inc incident.Incident, kind string, o store.Outgoing) (notify.Message, error) {
-	runs, err := e.runsOf(ctx, inc)
+	runs, err := e.Runs(ctx, inc.Org, inc.ID)
 	if err != nil {
 		return notify.Message{}, err
 	}

@@ -90,10 +90,6 @@ func runOf(row store.Run) (runbook.Run, error) {
 	return r, nil
 }
 
-func (e *Engine) runsOf(ctx context.Context, inc incident.Incident) ([]runbook.Run, error) {
-	return e.Runs(ctx, inc.Org, inc.ID)
-}
-
 // Runs lists the runs of an incident, oldest first.
 func (e *Engine) Runs(ctx context.Context, org, incidentID string) ([]runbook.Run, error) {
 	rows, err := e.Store.Runs(ctx, org, incidentID)

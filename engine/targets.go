@@ -90,7 +90,3 @@ func (s *setup) intent(t *store.Tx, run runbook.Run, i int, at time.Time) error 
 	}
 	return nil
 }
-
-func joinLines(lines []string) string { return strings.Join(lines, "\n") }
-
-func joinWords(words []string) string { return strings.Join(words, ", ") }
