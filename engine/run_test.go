@@ -175,7 +175,7 @@ func (w *world) traffic(done chan struct{}) {
 			return
 		}
 		r := w.current.Load()
-		r.Logs(w.t.Context(), r.org, "shop", append(lines(time.Now(), 20, int(w.bad.Load()), "/checkout"), lines(time.Now(), 20, int(w.badCarts.Load()), "/cart")...)) // an engine that is down loses them
+		r.Logs(r.t.Context(), r.org, "shop", append(lines(time.Now(), 20, int(w.bad.Load()), "/checkout"), lines(time.Now(), 20, int(w.badCarts.Load()), "/cart")...)) // an engine that is down loses them
 	}
 }
 
