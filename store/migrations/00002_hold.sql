@@ -1,0 +1,7 @@
+-- What holding needs: added to the spine while both versions may run.
+
+-- +goose Up
+SELECT 1;
+
+-- +goose Down
+SELECT 1;
