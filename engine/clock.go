@@ -84,7 +84,8 @@ func (e *Engine) advance(ctx context.Context, d store.DueIncident) error {
 	if err != nil {
 		return err
 	}
-	return e.Store.Write(ctx, func(t *store.Tx) error {
+	e.At(stationDue)
+	err = e.Store.Write(ctx, func(t *store.Tx) error {
 		inc, err := t.Incident(d.Org, d.ID)
 		if errors.Is(err, store.ErrNotFound) {
 			return nil
@@ -93,8 +94,12 @@ func (e *Engine) advance(ctx context.Context, d store.DueIncident) error {
 			return err
 		}
 		at := now()
-		return e.save(t, s, incident.Advance(inc, at, s.roster()), at)
+		change := incident.Advance(inc, at, s.roster())
+		e.At(stationAdvanced)
+		return e.save(t, s, change, at)
 	})
+	e.At(stationSaved)
+	return err
 }
 
 // expire resolves an alert that its sender promised to repeat and did not.

@@ -78,6 +78,7 @@ func (e *Engine) claim(ctx context.Context, at time.Time) (claimed []store.Outgo
 	if err != nil || next.IsZero() || next.After(at) {
 		return nil, next, err
 	}
+	e.At(stationClaim)
 	claimed, err = e.Store.Claim(ctx, at, at.Add(lease), free, perDest, busy)
 	return claimed, next, err
 }
@@ -138,6 +139,7 @@ func (e *Engine) deliver(ctx context.Context, o store.Outgoing, before <-chan st
 	sendCtx, cancel := context.WithTimeout(leased, sendLimit)
 	defer cancel()
 	ctx = context.WithoutCancel(ctx) // what became of it is stored in any case
+	e.At(stationClaimed)
 	begun := time.Now()
 	outcome, err := guarded(e, "couriers", func() (outcome, error) { return e.sendOne(sendCtx, o) })
 	if errors.Is(err, errPanic) { // it would panic again; the person's next contact method need not wait for that
@@ -145,7 +147,9 @@ func (e *Engine) deliver(ctx context.Context, o store.Outgoing, before <-chan st
 	}
 	e.metrics.sends.WithLabelValues(o.Kind, verdictName(err)).Observe(time.Since(begun).Seconds())
 	if err == nil {
+		e.At(stationSent)
 		err = e.Store.Write(ctx, func(t *store.Tx) error { return e.sent(t, o, outcome) })
+		e.At(stationReceipt)
 		if err != nil { // the lease will expire and it will be sent again, marked as a repeat
 			e.Log.Error("store a receipt", "key", o.ID, "error", err)
 		}
@@ -375,6 +379,7 @@ func (e *Engine) transmit(ctx context.Context, s *setup, inc incident.Incident, 
 	}
 	m.Ref = stands.Ref
 	m.Now = now()
+	e.At(stationSending)
 	receipt, err := kind.Send(ctx, l.wire, l.settings, address, m)
 	if err != nil {
 		return outcome{}, err

@@ -38,10 +38,11 @@ type Deps struct {
 	Resolve  func(reference string) (string, error) // env:NAME and file:PATH to what they stand for
 	Key      seal.Key                               // for secrets at rest
 	Log      *slog.Logger
-	URL      string     // of the console and API, for links in messages; may be ""
-	Tails    []TailFile // log files to follow
-	Keep     store.Keep // retention
-	Node     string     // name of this replica, for logs
+	URL      string               // of the console and API, for links in messages; may be ""
+	Tails    []TailFile           // log files to follow
+	Keep     store.Keep           // retention
+	Node     string               // name of this replica, for logs
+	At       func(station string) // called at each of Stations: tests let the process die there; nil in production
 }
 
 // A TailFile is a log file that the engine follows.
@@ -71,12 +72,16 @@ func New(d Deps) *Engine {
 	if e.Log == nil {
 		e.Log = slog.New(slog.DiscardHandler)
 	}
+	if e.At == nil {
+		e.At = func(string) {}
+	}
 	e.clock, e.reload = newWaker(), newWaker()
 	e.couriers = newCouriers()
 	e.runs = newRuns()
 	e.rules = newRules()
 	e.setups.Store(&setups{})
 	e.Store.OnCommit(e.woken)
+	e.Store.OnStation(e.At)
 	e.Store.StandStill(standStill)
 	return e
 }

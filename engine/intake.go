@@ -60,6 +60,7 @@ func (e *Engine) Intake(ctx context.Context, from Sender, events []event.Event, 
 			groups[i] = groupKey(source, ev, s.service(ev.Service, from.Service))
 		}
 	}
+	e.At(stationAccepted)
 	var accepted []Accepted
 	err = e.Store.Write(ctx, func(t *store.Tx) error {
 		at := now()
@@ -81,6 +82,7 @@ func (e *Engine) Intake(ctx context.Context, from Sender, events []event.Event, 
 	if err != nil {
 		return nil, fmt.Errorf("intake: %w", err)
 	}
+	e.At(stationAnswered)
 	e.metrics.events.WithLabelValues(from.Kind).Add(float64(len(events)))
 	return accepted, nil
 }

@@ -247,7 +247,8 @@ func (e *Engine) watchTurn(ctx context.Context, w *watch, batches []*logBatch) e
 	if len(todo) == 0 && len(batches) == 0 {
 		return nil
 	}
-	return e.Store.Write(ctx, func(t *store.Tx) error {
+	e.At(stationCounted)
+	err := e.Store.Write(ctx, func(t *store.Tx) error {
 		org := w.setup.org.ID
 		for _, b := range batches {
 			if b.tail == nil {
@@ -276,6 +277,8 @@ func (e *Engine) watchTurn(ctx context.Context, w *watch, batches []*logBatch) e
 		}
 		return nil
 	})
+	e.At(stationJudged)
+	return err
 }
 
 // RuleStatus is what a rule says now.

@@ -45,7 +45,9 @@ func (e *Engine) runLoop(ctx context.Context) error {
 			slots <- struct{}{}
 			working.Go(func() {
 				defer func() { <-slots; e.runs.wake.now() }()
+				e.At(stationRunClaimed)
 				_, err := guarded(e, "runs", func() (struct{}, error) { return struct{}{}, e.move(context.WithoutCancel(ctx), row) })
+				e.At(stationRunMoved)
 				if err != nil { // its lease will end, and then it is looked after again
 					e.Log.Error("run", "run", row.ID, "incident", row.Incident, "error", err)
 				}

@@ -35,6 +35,7 @@ func (e *Engine) step(ctx context.Context, s *setup, inc incident.Incident, run 
 		result, err := guarded(e, "runs", func() (runbook.Result, error) {
 			return kind.Look(callCtx, env, run.Steps[i].Plan, run.Steps[i].Result)
 		})
+		e.At(stationRunLooked)
 		return e.follow(ctx, s, run, i, runbook.AfterLook(i, run.Steps[i].Result, result, err))
 	}
 	hash, err := planHash(book, run) // of the runbook as it is now: an edit after the approval shows
@@ -72,7 +73,9 @@ func (e *Engine) step(ctx context.Context, s *setup, inc incident.Incident, run 
 		return e.endRun(ctx, s, run, runbook.Refuse{Reason: refused}, at)
 	}
 	begun.Version++
+	e.At(stationRunBegun)
 	result, err := guarded(e, "runs", func() (runbook.Result, error) { return kind.Apply(callCtx, env, begun.Steps[i].Plan) })
+	e.At(stationRunApplied)
 	if errors.Is(err, errPanic) { // nobody knows how far it came: Look will tell
 		result, err = runbook.Result{Again: 5 * time.Second, Detail: err.Error()}, nil
 	}

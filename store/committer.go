@@ -245,6 +245,7 @@ func (c *committer) try(batch []*unit) error {
 	if b.woken != (Woken{}) {
 		c.s.wake(b.woken)
 	}
+	c.s.at(stationWoken)
 	return nil
 }
 
@@ -254,6 +255,7 @@ const commitTimeout = 30 * time.Second
 // write runs the units in the open transaction and commits it.
 func (b *batch) write(units []*unit) (errs []error, err error) {
 	if errs, err = b.runAll(units); err == nil {
+		b.c.s.at(stationStaged)
 		err = b.flush()
 	}
 	if err != nil {
@@ -262,9 +264,11 @@ func (b *batch) write(units []*unit) (errs []error, err error) {
 		}
 		return nil, err
 	}
+	b.c.s.at(stationFlushed)
 	if _, err := b.c.exec(b.ctx, "COMMIT"); err != nil {
 		return nil, fmt.Errorf("%w: commit: %w", ErrBusy, err)
 	}
+	b.c.s.at(stationCommitted)
 	return errs, nil
 }
 

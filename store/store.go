@@ -47,6 +47,7 @@ type Store struct {
 	queue   *queue
 	wake    func(Woken)
 	still   func(incident.Status) []string
+	at      func(station string)
 	commits atomic.Int64
 	units   atomic.Int64
 }
@@ -70,7 +71,7 @@ var postgres = dialect{name: "postgres", driver: "pgx", goose: goose.DialectPost
 // "postgres://…", a path of a SQLite file, or ":memory:". The caller runs Run,
 // without which nothing is written, and closes the store after it.
 func Open(ctx context.Context, address string, log *slog.Logger) (*Store, error) {
-	s := &Store{log: log, queue: newQueue(), wake: func(Woken) {}, still: func(incident.Status) []string { return nil }}
+	s := &Store{log: log, queue: newQueue(), wake: func(Woken) {}, still: func(incident.Status) []string { return nil }, at: func(string) {}}
 	var err error
 	switch {
 	case strings.HasPrefix(address, "postgres://"), strings.HasPrefix(address, "postgresql://"):

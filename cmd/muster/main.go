@@ -78,6 +78,7 @@ type app struct {
 	colour   bool           // out may be coloured
 	width    int            // columns of out
 	asks     bool           // in and out are a terminal, so that a person can be asked
+	at       func(string)   // called at the stations of the server; nil but in tests
 }
 
 func main() {

@@ -83,7 +83,7 @@ func (c serveCmd) Run(ctx context.Context, a *app) error {
 func (c serveCmd) options(a *app) (serveOptions, error) {
 	o := serveOptions{
 		Database: c.Database, Listen: c.Listen, URL: c.URL, Allow: c.Allow, Drain: time.Duration(c.Drain),
-		AdminToken: a.getenv("MUSTER_ADMIN_TOKEN"), Log: c.logger(a.err),
+		AdminToken: a.getenv("MUSTER_ADMIN_TOKEN"), Log: c.logger(a.err), At: a.at,
 		Keep: store.Keep{
 			Events: time.Duration(c.Keep.Events), Windows: time.Duration(c.Keep.Windows), Outbox: time.Duration(c.Keep.Outbox),
 			Answers: 48 * time.Hour, Complaints: 30 * 24 * time.Hour, Tombstones: 24 * time.Hour,

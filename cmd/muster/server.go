@@ -59,6 +59,7 @@ type serveOptions struct {
 	AdminToken string        // the instance admin's; "": one is made at the first start
 	Drain      time.Duration // how long /readyz says 503 before connections are refused
 	Log        *slog.Logger
+	At         func(station string) // as in engine.Deps
 }
 
 // A server is a running Muster.
@@ -106,7 +107,7 @@ func startServer(ctx context.Context, o serveOptions) (*server, error) {
 	node, _ := os.Hostname() // only a name for logs
 	s.engine = engine.New(engine.Deps{
 		Store: s.store, Wire: network, Channels: notify.Kinds, Steps: runbook.Steps, Trackers: ticket.Trackers, Kinds: kinds(),
-		Resolve: o.Resolve, Key: o.Key, Log: o.Log, URL: o.URL, Tails: o.Tails, Keep: o.Keep, Node: node,
+		Resolve: o.Resolve, Key: o.Key, Log: o.Log, URL: o.URL, Tails: o.Tails, Keep: o.Keep, Node: node, At: o.At,
 	})
 	loops, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
