@@ -23,6 +23,7 @@ func (d Doc) Check(kinds Kinds) error {
 	c.rules()
 	c.runbooks()
 	c.logs()
+	c.operators()
 	return c.problems.sorted()
 }
 

@@ -16,6 +16,7 @@ type Doc struct {
 	Rules        map[string]Rule
 	Runbooks     map[string]Runbook
 	Logs         map[string]Log
+	Operators    Operators
 
 	places places // where what was read stands; empty for a Doc that was not parsed
 }

@@ -22,6 +22,10 @@ func (d Doc) YAML() ([]byte, error) {
 			for _, c := range n.Content {
 				style(c)
 			}
+			if s.alone {
+				all = n
+				break
+			}
 			put(all, slug, n)
 		}
 		put(root, s.name, some(all))

@@ -134,9 +134,18 @@ func (r *reader) organization(d *Doc, n node) {
 }
 
 func (r *reader) section(d *Doc, s section, n node) {
+	if s.alone {
+		if first, ok := r.defined[s.name]; ok {
+			n.problemf("is already defined in %s:%d:%d", first.File, first.Line, first.Column)
+			return
+		}
+		r.defined[s.name] = place{r.file, n.key.Line, n.key.Column}
+		s.read(d, s.name, n)
+		return
+	}
 	o := n.entries()
 	for _, slug := range o.order {
-		path := s.name + "." + slug
+		path := s.path(slug)
 		if first, ok := r.defined[path]; ok {
 			o.keys[slug].problemf("is already defined in %s:%d:%d", first.File, first.Line, first.Column)
 			r.places[path] = first

@@ -12,7 +12,7 @@ import (
 
 // A Resource is one thing of a Doc as the store keeps it.
 type Resource struct {
-	Kind, Slug string // user, team, schedule, policy, connection, service, integration, log, runbook, rule
+	Kind, Slug string // user, team, schedule, policy, connection, service, integration, log, runbook, rule, operators
 	// Body is the resource in the shape that files have, as JSON, with what
 	// tells kinds and secrets without the Kinds: the keys $kind, $secret and
 	// $secrets. It holds secrets as they are; see MapSecrets.
@@ -96,8 +96,8 @@ func (d *Doc) add(res Resource) Errors {
 		if s.kind != res.Kind {
 			continue
 		}
-		path := s.name + "." + res.Slug
-		if !isSlug(res.Slug) {
+		path := s.path(res.Slug)
+		if !isSlug(res.Slug) || s.alone && res.Slug != s.name {
 			return fail(s.name, fmt.Sprintf("%s; has %s", slugRule, shown(res.Slug)))
 		}
 		y, err := readJSON(res.Body)

@@ -154,6 +154,9 @@ func (d drawing) doc() config.Doc {
 		doc.Logs[slug] = config.Log{Format: rapid.SampledFrom([]string{"", "auto", "access"}).Draw(d.T, "format"), Fields: d.words("fields"),
 			Service: d.maybe("service", d.slug), Defaults: d.words("defaults")}
 	})
+	if rapid.Bool().Draw(d.T, "operators") {
+		doc.Operators = config.Operators{Service: d.maybe("service", d.slug), Emergency: d.list("emergency", 0, func(label string) string { return "user:" + d.slug(label) })}
+	}
 	return doc
 }
 

@@ -8,9 +8,11 @@ import (
 )
 
 // A section is one map of a Doc: how it is called in files, how one resource
-// of it is called, and how one is read and written.
+// of it is called, and how one is read and written. A section that is alone is
+// itself one resource, whose slug is its name.
 type section struct {
 	name, kind string
+	alone      bool
 	make       func(d *Doc)
 	slugs      func(d Doc) []string // sorted
 	read       func(d *Doc, slug string, n node)
@@ -31,7 +33,33 @@ func sections() []section {
 		of("logs", "log", func(d *Doc) *map[string]Log { return &d.Logs }, readLog, writeLog),
 		of("runbooks", "runbook", func(d *Doc) *map[string]Runbook { return &d.Runbooks }, readRunbook, writeRunbook),
 		of("rules", "rule", func(d *Doc) *map[string]Rule { return &d.Rules }, readRule, writeRule),
+		single("operators", func(d *Doc) *Operators { return &d.Operators }, Operators.none, readOperators, writeOperators),
 	}
+}
+
+// single makes a section that is one resource: what an organization has one of.
+func single[T any](name string, in func(*Doc) *T, none func(T) bool, read func(node) T, write func(writer, T) *yaml.Node) section {
+	return section{
+		name: name, kind: name, alone: true,
+		make: func(d *Doc) {},
+		slugs: func(d Doc) []string {
+			if none(*in(&d)) {
+				return nil
+			}
+			return []string{name}
+		},
+		read:  func(d *Doc, _ string, n node) { *in(d) = read(n) },
+		write: func(d Doc, _ string, w writer) *yaml.Node { return write(w, *in(&d)) },
+		copy:  func(to *Doc, from Doc, _ string) { *in(to) = *in(&from) },
+	}
+}
+
+// path is where a resource of the section stands in files.
+func (s section) path(slug string) string {
+	if s.alone {
+		return s.name
+	}
+	return s.name + "." + slug
 }
 
 func of[T any](name, kind string, in func(*Doc) *map[string]T, read func(node) T, write func(writer, T) *yaml.Node) section {

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/musterhq/muster/config"
+	"github.com/musterhq/muster/event"
 	"github.com/musterhq/muster/internal/seal"
 	"github.com/musterhq/muster/internal/wire"
 	"github.com/musterhq/muster/notify"
@@ -60,10 +61,11 @@ type Engine struct {
 	couriers
 	runs
 	rules
-	clock   waker
-	reload  waker
-	ready   atomic.Bool
-	metrics *metrics
+	operators operators
+	clock     waker
+	reload    waker
+	ready     atomic.Bool
+	metrics   *metrics
 }
 
 // New makes an engine. Run runs it.
@@ -79,6 +81,7 @@ func New(d Deps) *Engine {
 	e.couriers = newCouriers()
 	e.runs = newRuns()
 	e.rules = newRules()
+	e.operators = newOperators()
 	e.setups.Store(&setups{})
 	e.Store.OnCommit(e.woken)
 	e.Store.OnStation(e.At)
@@ -126,6 +129,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		var loops errgroup.Group
 		for name, loop := range map[string]func(context.Context) error{
 			"config": e.configLoop, "clock": e.clockLoop, "couriers": e.courierLoop, "runs": e.runLoop, "rules": e.ruleLoop, "retention": e.pruneLoop,
+			"operators": e.operatorLoop,
 		} {
 			loops.Go(func() error { e.supervise(ctx, name, loop); return nil })
 		}
@@ -159,7 +163,7 @@ func (e *Engine) Ready(ctx context.Context) error {
 // is logged, counted and started again: one fault never ends paging.
 func (e *Engine) supervise(ctx context.Context, name string, loop func(context.Context) error) {
 	for {
-		err := recovered(ctx, loop)
+		_, err := guarded(e, name, func() (struct{}, error) { return struct{}{}, loop(ctx) })
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -169,15 +173,6 @@ func (e *Engine) supervise(ctx context.Context, name string, loop func(context.C
 			return
 		}
 	}
-}
-
-func recovered(ctx context.Context, loop func(context.Context) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return loop(ctx)
 }
 
 // errPanic marks what ended in a panic: a defect of the program, which must
@@ -196,10 +191,23 @@ func guarded[T any](e *Engine, loop string, do func() (T, error)) (v T, err erro
 			}
 			e.metrics.panics.WithLabelValues(loop).Inc()
 			e.Log.Error("panic", "loop", loop, "type", fmt.Sprintf("%T", p), "runtime", said, "stack", string(debug.Stack()))
+			e.reportLoop(loop)
 			err = errPanic
 		}
 	}()
 	return do()
+}
+
+// reportLoop tells the operators, once, that a loop met a defect; nothing more of
+// it for an hour ends the alert.
+func (e *Engine) reportLoop(loop string) {
+	if loop == "operators" { // telling of telling would never end; the log and the metrics have it
+		return
+	}
+	e.report("", event.Event{
+		Action: event.Trigger, Key: "defect:" + loop, Title: "Muster met a defect in its loop " + loop + ", and goes on; the log tells more",
+		Until: now().Add(time.Hour), Labels: map[string]string{"kind": "defect", "loop": loop},
+	})
 }
 
 // sleep waits and tells whether ctx is still going on.

@@ -15,6 +15,7 @@ type metrics struct {
 	restarts, panics *prometheus.CounterVec
 	verdicts         *prometheus.CounterVec
 	lines            *prometheus.CounterVec
+	operatorAlerts   *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -25,12 +26,13 @@ func newMetrics() *metrics {
 		resolved: prometheus.NewCounter(prometheus.CounterOpts{Name: "muster_incidents_resolved_total", Help: "Incidents resolved."}),
 		sends: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "muster_send_seconds", Help: "How long sending an outbox row took, by kind of row and outcome.",
 			Buckets: []float64{.005, .02, .1, .5, 2, 10, 20}}, []string{"kind", "outcome"}),
-		restarts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_loop_restarts_total", Help: "Loops that failed and were started again."}, []string{"loop"}),
-		panics:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_panics_total", Help: "Panics that cost one send, one move of a run or one turn of rules, by loop."}, []string{"loop"}),
-		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_run_verdicts_total", Help: "Runbook runs, by verdict."}, []string{"verdict"}),
-		lines:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_log_lines_total", Help: "Log lines read, by whether they could be parsed."}, []string{"parsed"}),
+		restarts:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_loop_restarts_total", Help: "Loops that failed and were started again."}, []string{"loop"}),
+		panics:         prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_panics_total", Help: "Panics that cost one send, one move of a run or one turn of rules, by loop."}, []string{"loop"}),
+		verdicts:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_run_verdicts_total", Help: "Runbook runs, by verdict."}, []string{"verdict"}),
+		lines:          prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_log_lines_total", Help: "Log lines read, by whether they could be parsed."}, []string{"parsed"}),
+		operatorAlerts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_operator_alerts_total", Help: "What the operators of Muster were told, or would have been if they were named, by kind."}, []string{"kind"}),
 	}
-	m.registry.MustRegister(m.events, m.opened, m.resolved, m.sends, m.restarts, m.panics, m.verdicts, m.lines, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.events, m.opened, m.resolved, m.sends, m.restarts, m.panics, m.verdicts, m.lines, m.operatorAlerts, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
