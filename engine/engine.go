@@ -85,6 +85,7 @@ func New(d Deps) *Engine {
 	e.setups.Store(&setups{})
 	e.Store.OnCommit(e.woken)
 	e.Store.OnStation(e.At)
+	e.Store.OnHealth(now, e.database)
 	e.Store.StandStill(standStill)
 	return e
 }
@@ -151,10 +152,14 @@ func (e *Engine) takeOver(ctx context.Context) error {
 	return e.Store.Write(ctx, func(t *store.Tx) error { return t.EndLeases() })
 }
 
-// Ready tells whether the loops run and the database answers.
+// Ready tells whether the loops run, and the database answers and takes what is
+// written.
 func (e *Engine) Ready(ctx context.Context) error {
 	if !e.ready.Load() {
 		return errors.New("starting or shutting down")
+	}
+	if h := e.Store.Health(); !h.OK {
+		return fmt.Errorf("the database takes nothing since %s (%s): %w", h.Since.Format(time.RFC3339), h.Reason, h.Err)
 	}
 	return e.Store.Ping(ctx)
 }

@@ -16,6 +16,7 @@ type metrics struct {
 	verdicts         *prometheus.CounterVec
 	lines            *prometheus.CounterVec
 	operatorAlerts   *prometheus.CounterVec
+	database         prometheus.Gauge
 }
 
 func newMetrics() *metrics {
@@ -31,8 +32,10 @@ func newMetrics() *metrics {
 		verdicts:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_run_verdicts_total", Help: "Runbook runs, by verdict."}, []string{"verdict"}),
 		lines:          prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_log_lines_total", Help: "Log lines read, by whether they could be parsed."}, []string{"parsed"}),
 		operatorAlerts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_operator_alerts_total", Help: "What the operators of Muster were told, or would have been if they were named, by kind."}, []string{"kind"}),
+		database:       prometheus.NewGauge(prometheus.GaugeOpts{Name: "muster_database_up", Help: "Whether the database takes what is written: 1 or 0."}),
 	}
-	m.registry.MustRegister(m.events, m.opened, m.resolved, m.sends, m.restarts, m.panics, m.verdicts, m.lines, m.operatorAlerts, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.database.Set(1)
+	m.registry.MustRegister(m.events, m.opened, m.resolved, m.sends, m.restarts, m.panics, m.verdicts, m.lines, m.operatorAlerts, m.database, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

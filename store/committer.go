@@ -55,6 +55,11 @@ func (s *Store) Write(_ context.Context, run func(*Tx) error, opts ...WriteOptio
 	for _, o := range opts {
 		o(u)
 	}
+	if u.weight > 0 { // what pages people always tries
+		if err := s.health.refuses(); err != nil {
+			return err
+		}
+	}
 	if !s.queue.put(u) {
 		return fmt.Errorf("%w: it is shutting down", ErrBusy)
 	}
@@ -132,6 +137,16 @@ func (q *queue) close() {
 	q.urgent, q.intake = nil, nil
 }
 
+// shed returns the intakes that wait, to be refused: their senders try again,
+// and a queue that waits for a database would only grow.
+func (q *queue) shed() []*unit {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	units := q.intake
+	q.intake = nil
+	return units
+}
+
 func (u *unit) finish(err error) {
 	u.err = err
 	close(u.done)
@@ -142,18 +157,31 @@ func (u *unit) finish(err error) {
 func (s *Store) Run(ctx context.Context) error {
 	c := &committer{s: s, texts: map[textKey]string{}}
 	defer c.release()
+	c.probe()
 	for {
+		every := probeIdle
+		if !s.Health().OK {
+			every = probeDown
+		}
+		idle := time.NewTimer(every)
 		select {
 		case <-s.queue.ready:
+			idle.Stop()
+		case <-idle.C:
+			c.probe()
 		case <-ctx.Done():
+			idle.Stop()
 			for batch := s.queue.take(); len(batch) > 0; batch = s.queue.take() {
-				c.commit(batch)
+				c.commitAll(batch)
 			}
 			s.queue.close()
 			return nil
 		}
 		if batch := s.queue.take(); len(batch) > 0 {
-			c.commit(batch)
+			s.health.note(c.commitAll(batch))
+		}
+		if err := s.health.refuses(); err != nil {
+			finish(s.queue.shed(), err)
 		}
 	}
 }
@@ -168,14 +196,37 @@ type committer struct {
 }
 
 func (c *committer) release() {
-	for _, st := range c.stmts {
-		st.Close()
-	}
-	c.stmts = nil
+	c.forget()
 	if c.conn != nil {
 		c.conn.Close()
 		c.conn = nil
 	}
+}
+
+// forget closes the statements, which must happen before their connection is
+// closed: SQLite's would be freed twice.
+func (c *committer) forget() {
+	for _, st := range c.stmts {
+		st.Close()
+	}
+	c.stmts = nil
+}
+
+// commitAll is commit that leaves nobody waiting if it panics.
+func (c *committer) commitAll(batch []*unit) error {
+	defer func() {
+		if p := recover(); p != nil {
+			for _, u := range batch {
+				select {
+				case <-u.done:
+				default:
+					u.finish(fmt.Errorf("%w: a defect ended the commit", ErrBusy))
+				}
+			}
+			panic(p)
+		}
+	}()
+	return c.commit(batch)
 }
 
 // commit commits a batch and finishes its units. A batch that fails as a whole
@@ -229,7 +280,7 @@ func (c *committer) try(batch []*unit) error {
 		defer c.release() // a database in memory has one connection, and readers need it
 	}
 	if err := c.open(ctx); err != nil {
-		return fmt.Errorf("%w: %w", ErrBusy, err)
+		return busy(err)
 	}
 	b := newBatch(ctx, c)
 	errs, err := b.write(batch)
@@ -260,13 +311,13 @@ func (b *batch) write(units []*unit) (errs []error, err error) {
 	}
 	if err != nil {
 		if unavailable(err) {
-			err = fmt.Errorf("%w: %w", ErrBusy, err)
+			err = busy(err)
 		}
 		return nil, err
 	}
 	b.c.s.at(stationFlushed)
 	if _, err := b.c.exec(b.ctx, "COMMIT"); err != nil {
-		return nil, fmt.Errorf("%w: commit: %w", ErrBusy, err)
+		return nil, busy(fmt.Errorf("commit: %w", err))
 	}
 	b.c.s.at(stationCommitted)
 	return errs, nil
@@ -280,6 +331,9 @@ func (c *committer) open(ctx context.Context) (err error) {
 		}
 		if err == nil {
 			return nil
+		}
+		if c.s.dialect.name == sqlite.name && unavailable(err) {
+			break // another connection would find the same lock, and wait for it as long
 		}
 		c.discard()
 	}
@@ -300,6 +354,7 @@ func (c *committer) rollback() {
 // pool. A database in memory would be lost with it.
 func (c *committer) discard() {
 	if c.conn != nil && c.s.read != c.s.write {
+		c.forget()
 		c.conn.Raw(func(any) error { return driver.ErrBadConn }) // an error we made
 	}
 	c.release()
@@ -357,8 +412,9 @@ func (c *committer) connect(ctx context.Context) (err error) {
 	}
 	c.stmts = map[string]*sql.Stmt{}
 	if c.s.dialect.name == postgres.name {
-		// A replica that is suspended within its turn loses it.
-		_, err = c.conn.ExecContext(ctx, "SET idle_in_transaction_session_timeout = 5000")
+		// A replica that is suspended within its turn loses it; and who waits for a
+		// lock as long as SQLite would is told that somebody holds it.
+		_, err = c.conn.ExecContext(ctx, "SET idle_in_transaction_session_timeout = 5000; SET lock_timeout = 10000", pgx.QueryExecModeSimpleProtocol)
 	}
 	return err
 }

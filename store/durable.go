@@ -61,8 +61,9 @@ func unavailable(err error) bool {
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		// Appendix A of PostgreSQL's manual: insufficient resources, operator
-		// intervention, system error; and a transaction that may only read.
-		return slices.Contains([]string{"53", "57", "58"}, e.Code[:min(2, len(e.Code))]) || e.Code == "25006"
+		// intervention, system error; a transaction that may only read; a lock that
+		// was not given in time.
+		return slices.Contains([]string{"53", "57", "58"}, e.Code[:min(2, len(e.Code))]) || e.Code == "25006" || e.Code == "55P03"
 	}
 	return false
 }

@@ -1,5 +1,10 @@
 package store
 
+import (
+	"context"
+	"database/sql"
+)
+
 // Queued counts the units that wait for the committer.
 func (s *Store) Queued() int {
 	s.queue.mu.Lock()
@@ -23,3 +28,6 @@ func (t *Tx) Ask(query string) (value string, err error) {
 	err = t.b.c.conn.QueryRowContext(t.b.ctx, query).Scan(&value)
 	return value, err
 }
+
+// Reader gives one of the readers' connections to a test alone.
+func (s *Store) Reader(ctx context.Context) (*sql.Conn, error) { return s.read.Conn(ctx) }

@@ -45,6 +45,7 @@ type Store struct {
 	log     *slog.Logger
 
 	queue   *queue
+	health  *health
 	wake    func(Woken)
 	still   func(incident.Status) []string
 	at      func(station string)
@@ -71,7 +72,7 @@ var postgres = dialect{name: "postgres", driver: "pgx", goose: goose.DialectPost
 // "postgres://…", a path of a SQLite file, or ":memory:". The caller runs Run,
 // without which nothing is written, and closes the store after it.
 func Open(ctx context.Context, address string, log *slog.Logger) (*Store, error) {
-	s := &Store{log: log, queue: newQueue(), wake: func(Woken) {}, still: func(incident.Status) []string { return nil }, at: func(string) {}}
+	s := &Store{log: log, queue: newQueue(), health: newHealth(), wake: func(Woken) {}, still: func(incident.Status) []string { return nil }, at: func(string) {}}
 	var err error
 	switch {
 	case strings.HasPrefix(address, "postgres://"), strings.HasPrefix(address, "postgresql://"):

@@ -81,10 +81,11 @@ func (p *Problem) with(name, value string) *Problem {
 // problemOf is the one place where an error becomes a status.
 func problemOf(ctx context.Context, err error) *Problem {
 	var (
-		problem *Problem
-		events  event.Errors
-		files   config.Errors
-		tooBig  *http.MaxBytesError
+		problem  *Problem
+		events   event.Errors
+		files    config.Errors
+		tooBig   *http.MaxBytesError
+		database *store.Unavailable
 	)
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
@@ -121,6 +122,8 @@ func problemOf(ctx context.Context, err error) *Problem {
 		return newProblem(http.StatusPreconditionFailed, "%s", err)
 	case is(incident.ErrInvalid), is(engine.ErrInvalid):
 		return invalid(ctx, err)
+	case errors.As(err, &database):
+		return unavailable(database, err)
 	case is(store.ErrBusy), is(context.DeadlineExceeded), is(context.Canceled):
 		p := newProblem(http.StatusServiceUnavailable, "not available now; nothing was done as far as is known, try again").with("Retry-After", "2")
 		p.cause = err
@@ -128,6 +131,25 @@ func problemOf(ctx context.Context, err error) *Problem {
 	}
 	p := newProblem(http.StatusInternalServerError, "something went wrong here; the log says what")
 	p.cause = err
+	return p
+}
+
+// unavailable is the answer while the database takes nothing: 507 if it has no
+// room, else 503. It says why, and never what the database said.
+func unavailable(u *store.Unavailable, cause error) *Problem {
+	status, detail, again := http.StatusServiceUnavailable, "the database does not answer", "5"
+	switch u.Reason {
+	case store.Full:
+		status, detail, again = http.StatusInsufficientStorage, "the disk of the database is full", "30"
+	case store.ReadOnly:
+		detail, again = "the database may only be read now", "30"
+	case store.Locked:
+		detail = "somebody else holds the database"
+	case store.Failing:
+		detail = "the database has a fault"
+	}
+	p := newProblem(status, "%s; nothing was done as far as is known, try again", detail).with("Retry-After", again)
+	p.cause = cause
 	return p
 }
 
