@@ -77,6 +77,13 @@ func (a api) send(key string, body []byte) (accepted, error) {
 	return answer.Events[0], nil
 }
 
+// sendMany sends a body with several events.
+func (a api) sendMany(key string, body []byte) ([]accepted, error) {
+	var answer struct{ Events []accepted }
+	err := (api{a.base, key}).post("/intake/events", body, &answer)
+	return answer.Events, err
+}
+
 // An incident is what these tests look at of one.
 type incident struct {
 	ID, Title, Status, Service string

@@ -47,6 +47,35 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
+// mortal is the program with a death: MUSTER_TEST_DIE names the station, and
+// its passing, at which it dies as by kill -9 (cmd/muster/station_test.go). It is
+// built by the first test that asks.
+var mortal = sync.OnceValues(func() (path string, err error) {
+	path = filepath.Join(filepath.Dir(binary), "mortal")
+	build := exec.Command("go", "test", "-c", "-o", path, "github.com/musterhq/muster/cmd/muster")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build a muster that dies: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// stations are the points at which it can die.
+func stations(t *testing.T) []string {
+	t.Helper()
+	path, err := mortal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := exec.Command(path)
+	list.Env = append(os.Environ(), "MUSTER_TEST_DIE=list")
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(out))
+}
+
 // A process is a running program of a test. It does not outlive the test.
 type process struct {
 	name   string
@@ -144,9 +173,24 @@ func serve(t *testing.T, name, database string, args ...string) *server {
 // launch starts a server, and await waits for it.
 func launch(t *testing.T, name, database string, args ...string) *server {
 	t.Helper()
+	return launchOf(t, binary, nil, name, database, args...)
+}
+
+// launchMortal starts a server that dies at the n-th passing of a station.
+func launchMortal(t *testing.T, station string, n int, name, database string, args ...string) *server {
+	t.Helper()
+	path, err := mortal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return launchOf(t, path, []string{fmt.Sprintf("MUSTER_TEST_DIE=%s/%d", station, n)}, name, database, args...)
+}
+
+func launchOf(t *testing.T, path string, env []string, name, database string, args ...string) *server {
+	t.Helper()
 	args = append([]string{"serve", "--database", database, "--listen", "127.0.0.1:0"}, args...)
-	env := []string{"MUSTER_SECRET_KEY=" + secretKey, "MUSTER_ADMIN_TOKEN=" + adminToken}
-	return &server{process: start(t, name, env, binary, args...)}
+	env = append(env, "MUSTER_SECRET_KEY="+secretKey, "MUSTER_ADMIN_TOKEN="+adminToken)
+	return &server{process: start(t, name, env, path, args...)}
 }
 
 func (s *server) await() error {

@@ -1,13 +1,10 @@
 package e2e
 
 import (
-	"encoding/json"
 	"fmt"
-	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,140 +40,99 @@ const (
 	prometheusKey = "prometheus-key-0123456789"
 )
 
-// TestKill9 kills a server ten times in the middle of load. Nothing that was
-// answered 2xx is lost, every page leaves, and none is repeated but for a kill.
+// databases are those that every promise holds on.
+var databases = []struct {
+	name string
+	make func(t *testing.T) string
+}{
+	{"sqlite", func(t *testing.T) string { return filepath.Join(t.TempDir(), "muster.db") }},
+	{"postgres", func(t *testing.T) string { return pgtest.DSN(t) }},
+}
+
+const (
+	services = 8 // of shop, where it does not matter how many
+	senders  = 4 // of single events; as many send batches
+)
+
+// TestKill9 kills a server in the middle of load, at random and at each station
+// of an event's way. Nothing that was answered 2xx is lost, every page leaves,
+// and none is repeated but for a kill.
 func TestKill9(t *testing.T) {
-	for _, database := range []struct {
-		name string
-		make func(t *testing.T) string
-	}{
-		{"sqlite", func(t *testing.T) string { return filepath.Join(t.TempDir(), "muster.db") }},
-		{"postgres", func(t *testing.T) string { return pgtest.DSN(t) }},
-	} {
+	for _, database := range databases {
 		t.Run(database.name, func(t *testing.T) {
 			t.Parallel() // most of the time is spent waiting for leases to end
-			killed(t, database.make(t))
+			g := newSiege(t, database.make(t))
+			for sender := range senders {
+				g.load.Go(func() { g.singles(sender, 10*time.Millisecond) })
+				g.load.Go(func() { g.batches(sender, 100*time.Millisecond) })
+			}
+			g.allowed.Store(1 << 40)
+			for _, station := range paging(t) {
+				g.dieAt(station, 10+g.random.IntN(50))
+			}
+			for range 3 {
+				g.killAfter(time.Duration(300+g.random.IntN(500)) * time.Millisecond)
+			}
+			s := g.up()
+			time.Sleep(300 * time.Millisecond)
+			promises := g.stop()
+			if len(promises) < 100 || g.refused.Load() == 0 {
+				t.Fatalf("%d events accepted, %d refused: that is no load, or no kill fell into it", len(promises), g.refused.Load())
+			}
+			g.judge(s, promises, 45*time.Second)
 		})
 	}
 }
 
-const (
-	kills    = 10
-	services = 8
-	senders  = 4
-)
+// paging are the stations that every event passes that pages people; the other
+// ones are those of logs and runs.
+func paging(t *testing.T) (list []string) {
+	for _, station := range stations(t) {
+		if !strings.HasPrefix(station, "run-") && station != "counted" && station != "judged" {
+			list = append(list, station)
+		}
+	}
+	if len(list) < 12 {
+		t.Fatalf("stations %v, want at least twelve", list)
+	}
+	return list
+}
 
-func killed(t *testing.T, database string) {
-	began := time.Now()
-	pager := newPager(t, 2*time.Millisecond) // so that a kill finds some on their way
-	dir := t.TempDir()
-	config := write(t, dir, "shop.yaml", shop(pager.URL, services))
-	path := filepath.Join(dir, "ledger")
-	ledger := newLedger(t, path)
-
-	// The load goes on across the kills, as senders do: it asks whichever server
-	// there is, and does not care when there is none.
-	var now atomic.Pointer[server]
-	stop := make(chan struct{})
-	var load sync.WaitGroup
-	var refused atomic.Int64
-	for sender := range senders {
-		load.Go(func() {
-			for n := 0; ; n++ {
-				select {
-				case <-stop:
-					return
-				case <-time.After(5 * time.Millisecond):
+// TestKill9Long is TestKill9 with 200 kills and a million accepted events.
+func TestKill9Long(t *testing.T) {
+	if os.Getenv("MUSTER_LONG") == "" {
+		t.Skip("long: 200 kills and a million events on each database; make test-long runs it")
+	}
+	const kills, events = 200, 1_000_000
+	for _, database := range databases {
+		t.Run(database.name, func(t *testing.T) {
+			began := time.Now()
+			g := newSiege(t, database.make(t))
+			for sender := range senders {
+				g.load.Go(func() { g.singles(sender, 20*time.Millisecond) })
+				g.load.Go(func() { g.batches(sender, 0) })
+			}
+			stations := paging(t)
+			for n := range kills {
+				g.allowed.Store(int64(n+1) * events / kills)
+				if n%2 == 0 {
+					g.dieAt(stations[n/2%len(stations)], 10+g.random.IntN(200))
+				} else {
+					g.killAfter(time.Duration(300+g.random.IntN(1700)) * time.Millisecond)
 				}
-				s := now.Load()
-				if s == nil {
-					continue
-				}
-				body := fmt.Appendf(nil, `{"title":"disk %d-%d full","key":"%d-%d","service":"s%d","severity":"critical"}`, sender, n, sender, n, n%services)
-				got, err := s.send(ownKey, body)
-				if err != nil {
-					refused.Add(1)
-					continue
-				}
-				if err := ledger.add(promise{got.Event, got.Incident, string(body)}); err != nil {
-					t.Error(err)
+				if n%20 == 19 {
+					t.Logf("%v: %d kills, %d events", time.Since(began).Round(time.Second), n+1, g.accepted.Load())
 				}
 			}
+			s := g.up()
+			g.allowed.Store(1 << 40)
+			for g.accepted.Load() < events {
+				time.Sleep(100 * time.Millisecond)
+			}
+			promises := g.stop()
+			loaded := time.Since(began).Round(time.Second)
+			g.judge(s, promises, 3*time.Minute)
+			t.Logf("%v, of which %v under load", time.Since(began).Round(time.Second), loaded)
 		})
 	}
-
-	// The seed is fixed; when exactly a kill falls is chance all the same.
-	random := rand.New(rand.NewPCG(9, 9))
-	var instants []time.Time
-	var s *server
-	for range kills {
-		s = serve(t, "muster", database, "--config", config)
-		now.Store(s)
-		time.Sleep(time.Duration(300+random.IntN(700)) * time.Millisecond)
-		instants = append(instants, time.Now())
-		s.kill()
-	}
-	s = serve(t, "muster", database, "--config", config)
-	now.Store(s)
-	time.Sleep(300 * time.Millisecond)
-	close(stop)
-	load.Wait()
-	if err := ledger.sync(); err != nil {
-		t.Fatal(err)
-	}
-
-	promises, err := readLedger(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(promises) < 100 || refused.Load() == 0 {
-		t.Fatalf("%d events accepted, %d refused: that is no load, or no kill fell into it", len(promises), refused.Load())
-	}
-	for _, p := range promises {
-		var kept struct {
-			ID, Body string
-			Event    json.RawMessage
-		}
-		if err := s.get("/api/v1/events/"+p.Event, &kept); err != nil {
-			t.Fatalf("event %s was answered 202: %v", p.Event, err)
-		}
-		if kept.ID != p.Event || kept.Body != p.Body {
-			t.Fatalf("event %s was sent as %s and is kept as %s, %s", p.Event, p.Body, kept.ID, kept.Body)
-		}
-	}
-
-	// Those that were committed and never answered are due a page as well.
-	incidents, err := s.incidents()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var due []string
-	known := map[string]bool{}
-	for _, i := range incidents {
-		due = append(due, i.ID)
-		known[i.ID] = true
-	}
-	for _, p := range promises {
-		if !known[p.Incident] {
-			t.Errorf("incident %s was promised with event %s, and there is none", p.Incident, p.Event)
-		}
-	}
-	err = eventually(45*time.Second, func() error {
-		if wrong := judge(due, pager.pages(), instants); len(wrong) > 0 {
-			return fmt.Errorf("%d of %d incidents: %s", len(wrong), len(due), strings.Join(wrong[:min(5, len(wrong))], "; "))
-		}
-		return nil
-	})
-	if err != nil {
-		t.Error(err)
-	}
-	time.Sleep(time.Second) // what would come twice comes about now
-	pages := pager.pages()
-	if wrong := judge(due, pages, instants); len(wrong) > 0 {
-		t.Errorf("%s", strings.Join(wrong[:min(20, len(wrong))], "\n"))
-	}
-	s.stop(t)
-	repeats := len(pages) - len(due)
-	t.Logf("%d kills, %d events answered 202, %d refused, %d incidents, %d pages, %d repeats, %v",
-		kills, len(promises), refused.Load(), len(due), len(pages), repeats, time.Since(began).Round(100*time.Millisecond))
 }

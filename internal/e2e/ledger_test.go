@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,8 +21,10 @@ type ledger struct {
 // A promise is one event that was answered 202.
 type promise struct {
 	Event    string `json:"event"`
+	Alert    string `json:"alert"`
 	Incident string `json:"incident"`
-	Body     string `json:"body"` // as sent
+	Key      string `json:"key"`
+	Body     string `json:"body"` // as sent; "" where it held others too
 }
 
 func newLedger(t *testing.T, path string) *ledger {
@@ -72,19 +76,31 @@ const slack = 500 * time.Millisecond
 // incident has one page, under one id; it comes again only after a kill, once
 // for each, and then says that it is a repeat.
 func judge(paged []string, pages []page, kills []time.Time) (wrong []string) {
+	due := map[string]int{}
+	for _, incident := range paged {
+		due[incident] = 1
+	}
+	return judgeClimbs(due, pages, kills)
+}
+
+// judgeClimbs is judge where an incident is due several different pages.
+func judgeClimbs(due map[string]int, pages []page, kills []time.Time) (wrong []string) {
 	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
-	first := map[string]string{}         // webhook-id by incident
+	ids := map[string]map[string]bool{}  // webhook-ids by incident
 	received := map[string][]time.Time{} // by webhook-id
 	for _, p := range pages {
-		switch id, again := first[p.incident]; {
+		switch {
 		case p.wrong != "":
 			complain("page %s of incident %s is not believed: %s", p.id, p.incident, p.wrong)
 		case p.id == "":
 			complain("a page of incident %s has no id", p.incident)
-		case again && id != p.id:
-			complain("incident %s was paged as %s and as %s", p.incident, id, p.id)
+		case due[p.incident] == 0:
+			complain("incident %s was paged, and there is none", p.incident)
 		}
-		first[p.incident] = p.id
+		if ids[p.incident] == nil {
+			ids[p.incident] = map[string]bool{}
+		}
+		ids[p.incident][p.id] = true
 		before := received[p.id]
 		if len(before) > 0 {
 			if !between(kills, before[len(before)-1].Add(-slack), p.at) {
@@ -96,9 +112,9 @@ func judge(paged []string, pages []page, kills []time.Time) (wrong []string) {
 		}
 		received[p.id] = append(before, p.at)
 	}
-	for _, incident := range paged {
-		if _, ok := first[incident]; !ok {
-			complain("incident %s was never paged", incident)
+	for incident, n := range due {
+		if len(ids[incident]) != n {
+			complain("incident %s was due %d pages and had %d: %v", incident, n, len(ids[incident]), slices.Sorted(maps.Keys(ids[incident])))
 		}
 	}
 	return wrong
@@ -135,6 +151,7 @@ func TestJudge(t *testing.T) {
 		{"twice without a kill", []page{one, repeat(6)}, 1},
 		{"again, and does not say so", []page{one, {at: at(12), id: "i1/0", incident: "i1"}}, 1},
 		{"again under another id", []page{one, {at: at(12), id: "i1/1", incident: "i1"}}, 1},
+		{"of nothing that is known", []page{one, {at: at(5), id: "i2/0", incident: "i2"}}, 1},
 		{"badly signed", []page{{at: at(5), id: "i1/0", incident: "i1", wrong: "no signature fits"}}, 1},
 		{"on its way when its sender was killed", []page{{at: at(10).Add(slack / 2), id: "i1/0", incident: "i1"}, repeat(11)}, 0},
 	}

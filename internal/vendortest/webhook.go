@@ -23,6 +23,7 @@ type Webhook struct {
 
 	mu       sync.Mutex
 	requests []WebhookRequest
+	believed map[string]int // requests by id
 }
 
 // A WebhookRequest is a request that reached the receiver, good or bad.
@@ -40,7 +41,7 @@ type WebhookRequest struct {
 // NewWebhook returns a receiver that believes what is signed with one of the
 // secrets (whsec_…), or everything if there are none.
 func NewWebhook(now func() time.Time, secrets ...string) *Webhook {
-	return &Webhook{journal: journal{now: now}, secrets: secrets}
+	return &Webhook{journal: journal{now: now}, secrets: secrets, believed: map[string]int{}}
 }
 
 // Requests returns what came so far, in order.
@@ -80,9 +81,10 @@ func (s *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusUnauthorized
 	}
 	s.mu.Lock()
-	for _, before := range s.requests {
-		if got.ID != "" && before.ID == got.ID && before.Err == nil {
-			got.Before++
+	if got.ID != "" {
+		got.Before = s.believed[got.ID]
+		if got.Err == nil {
+			s.believed[got.ID]++
 		}
 	}
 	s.requests = append(s.requests, got)
