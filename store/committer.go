@@ -369,7 +369,7 @@ func (c *committer) begin(ctx context.Context) error {
 		_, err := c.exec(ctx, "BEGIN IMMEDIATE")
 		return err
 	}
-	text := "BEGIN; SELECT pg_advisory_xact_lock(7381240115)" // the number is ours
+	text := fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock(%d)", turnLock)
 	if c.turns++; c.turns%replan == 0 || bits.OnesCount(uint(c.turns)) == 1 {
 		text += "; DISCARD PLANS"
 	}
@@ -379,6 +379,9 @@ func (c *committer) begin(ctx context.Context) error {
 	_, err := c.conn.ExecContext(ctx, text, pgx.QueryExecModeSimpleProtocol) // one round trip
 	return err
 }
+
+// turnLock is the number of the lock that goes with a turn. It is ours.
+const turnLock = 7381240115
 
 // analyze lets PostgreSQL look at tables that have just begun to grow. By itself
 // it does so a minute later, and until then takes an organization's rows for one

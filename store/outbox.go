@@ -30,6 +30,7 @@ type Outgoing struct {
 	Revision int64
 	State    string // pending, sent, failed, cancelled
 	Error    string
+	Avoid    string // replica that should not try it while another can
 }
 
 // Claim leases up to limit due rows until the given instant, at most perDest
@@ -39,13 +40,20 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest 
 	var claimed []Outgoing
 	err := s.Write(ctx, func(t *Tx) error {
 		claimed = nil
+		living, company, err := t.standing()
+		if err != nil {
+			return err
+		}
+		if !living {
+			return ErrDeclaredDead
+		}
 		destinations, err := t.waiting()
 		if err != nil {
 			return err
 		}
 		destinations = slices.DeleteFunc(destinations, func(d string) bool { return slices.Contains(busy, d) })
 		for some := range slices.Chunk(destinations, 400) { // SQLite joins 500 queries at most
-			rows, err := t.claim(now, until, limit-len(claimed), perDest, some)
+			rows, err := t.claim(now, until, limit-len(claimed), perDest, some, company)
 			if err != nil {
 				return err
 			}
@@ -88,9 +96,11 @@ func (t *Tx) waiting() (list []string, err error) {
 	return list, nil
 }
 
-// claim leases the first rows of some destinations.
-func (t *Tx) claim(now, until time.Time, limit, perDest int, destinations []string) (claimed []Outgoing, err error) {
-	args := []any{until.UnixMicro(), now.UnixMicro(), limit, perDest}
+// claim leases the first rows of some destinations. In company, rows that this
+// replica should avoid are left to the others.
+func (t *Tx) claim(now, until time.Time, limit, perDest int, destinations []string, company bool) (claimed []Outgoing, err error) {
+	args := []any{until.UnixMicro(), now.UnixMicro(), limit, perDest, t.b.c.s.replica}
+	mine := t.b.c.s.mine(company)
 	var first strings.Builder // of each destination
 	for i, d := range destinations {
 		if i > 0 {
@@ -99,11 +109,11 @@ func (t *Tx) claim(now, until time.Time, limit, perDest int, destinations []stri
 		args = append(args, d)
 		fmt.Fprintf(&first, `
 			SELECT id, due, kind FROM (
-				SELECT id, due, kind FROM outbox WHERE state = 'pending' AND destination = $%d AND due <= $2 AND lease_until <= $2
-				ORDER BY `+pagesFirst+` LIMIT $4) AS d%d`, len(args), i)
+				SELECT id, due, kind FROM outbox WHERE state = 'pending' AND destination = $%d AND due <= $2 AND lease_until <= $2%s
+				ORDER BY `+pagesFirst+` LIMIT $4) AS d%d`, len(args), mine, i)
 	}
 	rows, err := t.b.c.conn.QueryContext(t.b.ctx, `
-		UPDATE outbox SET lease_until = $1, attempt = attempt + 1
+		UPDATE outbox SET lease_until = $1, attempt = attempt + 1, holder = $5
 		WHERE id IN (SELECT id FROM (`+first.String()+`) AS firsts ORDER BY `+pagesFirst+` LIMIT $3)
 		RETURNING `+outgoingColumns, args...)
 	if err != nil {
@@ -143,13 +153,13 @@ func rankOf(o Outgoing) int {
 	return 1
 }
 
-const outgoingColumns = `id, org, incident, kind, destination, place, climb_step, due, attempt, revision, state, error, body`
+const outgoingColumns = `id, org, incident, kind, destination, place, climb_step, due, attempt, revision, state, error, avoid, body`
 
 func scanOutgoing(rows *sql.Rows) (Outgoing, error) {
 	var o Outgoing
 	var due int64
 	var body []byte
-	err := rows.Scan(&o.ID, &o.Org, &o.Incident, &o.Kind, &o.Destination, &o.Place, &o.ClimbStep, &due, &o.Attempt, &o.Revision, &o.State, &o.Error, &body)
+	err := rows.Scan(&o.ID, &o.Org, &o.Incident, &o.Kind, &o.Destination, &o.Place, &o.ClimbStep, &due, &o.Attempt, &o.Revision, &o.State, &o.Error, &o.Avoid, &body)
 	o.Due, o.Body = time.UnixMicro(due).UTC(), body
 	return o, err
 }
@@ -178,7 +188,7 @@ func (s *Store) NextDue(ctx context.Context, busy ...string) (time.Time, error) 
 // sent stays pending: what was sent is old.
 func (t *Tx) Sent(o Outgoing, now time.Time) (bool, error) {
 	res, err := t.exec("store a receipt", `
-		UPDATE outbox SET state = CASE WHEN revision = $3 THEN 'sent' ELSE 'pending' END, done_at = $4, lease_until = 0, error = ''
+		UPDATE outbox SET state = CASE WHEN revision = $3 THEN 'sent' ELSE 'pending' END, done_at = $4, lease_until = 0, holder = '', error = ''
 		WHERE id = $1 AND attempt = $2 AND state IN ('pending', 'cancelled')`, o.ID, o.Attempt, o.Revision, now.UnixMicro())
 	if err != nil {
 		return false, err
@@ -191,8 +201,8 @@ func (t *Tx) Sent(o Outgoing, now time.Time) (bool, error) {
 // Later stores that a claimed row could not be sent now and is due again.
 func (t *Tx) Later(o Outgoing, due time.Time, reason string) (bool, error) {
 	res, err := t.exec("store a failed attempt", `
-		UPDATE outbox SET due = $3, lease_until = 0, error = $4 WHERE id = $1 AND attempt = $2 AND state = 'pending'`,
-		o.ID, o.Attempt, due.UnixMicro(), reason)
+		UPDATE outbox SET due = $3, lease_until = 0, holder = '', error = $4, avoid = $5 WHERE id = $1 AND attempt = $2 AND state = 'pending'`,
+		o.ID, o.Attempt, due.UnixMicro(), reason, o.Avoid)
 	if err != nil {
 		return false, err
 	}
@@ -206,7 +216,7 @@ func (t *Tx) Later(o Outgoing, due time.Time, reason string) (bool, error) {
 // A row whose revision grew meanwhile stays pending: what is given up is old.
 func (t *Tx) Give(o Outgoing, state, reason string, now time.Time) (bool, error) {
 	res, err := t.exec("give up an outgoing row", `
-		UPDATE outbox SET state = CASE WHEN revision = $6 THEN $3 ELSE 'pending' END, done_at = $4, lease_until = 0, error = $5
+		UPDATE outbox SET state = CASE WHEN revision = $6 THEN $3 ELSE 'pending' END, done_at = $4, lease_until = 0, holder = '', error = $5
 		WHERE id = $1 AND attempt = $2 AND state = 'pending'`,
 		o.ID, o.Attempt, state, now.UnixMicro(), reason, o.Revision)
 	if err != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -52,7 +53,7 @@ func (t *Tx) AddRun(r Run) (bool, error) {
 // run held under a lease is given back: the lease ends.
 func (t *Tx) SaveRun(r Run) error {
 	res, err := t.exec("save run "+r.ID, `
-		UPDATE runs SET state = $3, due = $4, started_at = $5, body = $6, ended_at = $7, version = version + 1, lease_until = 0
+		UPDATE runs SET state = $3, due = $4, started_at = $5, body = $6, ended_at = $7, version = version + 1, lease_until = 0, holder = ''
 		WHERE id = $1 AND version = $2`, r.ID, r.Version, r.State, micros(r.Due), micros(r.StartedAt), string(r.Body), micros(r.EndedAt))
 	if err != nil {
 		return err
@@ -65,7 +66,7 @@ func (t *Tx) SaveRun(r Run) error {
 }
 
 // HoldRun is SaveRun, but keeps the lease until the given instant: a step is
-// about to begin.
+// about to begin. Nobody takes that lease over.
 func (t *Tx) HoldRun(r Run, until time.Time) error {
 	if err := t.SaveRun(r); err != nil {
 		return err
@@ -79,11 +80,14 @@ func (s *Store) ClaimRuns(ctx context.Context, now, until time.Time, limit int) 
 	var claimed []Run
 	err := s.Write(ctx, func(t *Tx) error {
 		claimed = nil
+		if living, _, err := t.standing(); err != nil || !living {
+			return cmp.Or(err, ErrDeclaredDead)
+		}
 		rows, err := t.b.c.query(t.b.ctx, `
-			UPDATE runs SET lease_until = $1, attempt = attempt + 1
+			UPDATE runs SET lease_until = $1, attempt = attempt + 1, holder = $4
 			WHERE id IN (
 				SELECT id FROM runs WHERE due IS NOT NULL AND due <= $2 AND lease_until <= $2 ORDER BY due, id LIMIT $3
-			) RETURNING `+runColumns, until.UnixMicro(), now.UnixMicro(), limit)
+			) RETURNING `+runColumns, until.UnixMicro(), now.UnixMicro(), limit, t.b.c.s.replica)
 		if err != nil {
 			return t.b.fail("claim runs", err)
 		}

@@ -41,8 +41,10 @@ var migrations embed.FS
 type Store struct {
 	write   *sql.DB // one connection on SQLite, which allows one writer
 	read    *sql.DB
+	beat    *sql.DB // of PostgreSQL: what must not wait for a commit or a report
 	dialect dialect
 	log     *slog.Logger
+	replica string // who claims; "" on SQLite
 
 	queue   *queue
 	health  *health
@@ -135,6 +137,10 @@ func (s *Store) openPostgres(address string) error {
 		return err
 	}
 	keepOpen(s.read, 8)
+	if s.beat, err = sql.Open("pgx", address); err != nil {
+		return err
+	}
+	s.beat.SetMaxOpenConns(1)
 	return nil
 }
 
@@ -220,6 +226,9 @@ func (s *Store) Close() error {
 	}
 	if s.write != nil {
 		errs = append(errs, s.write.Close())
+	}
+	if s.beat != nil {
+		errs = append(errs, s.beat.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -295,13 +295,14 @@ func (t *Tx) Save(c incident.Change) {
 	inc := c.Incident
 	row := &incidentRow{dirty: true}
 	before := t.row(inc.ID)
+	inc.Version = 1
 	if before != nil {
 		row.base = before.base
+		inc.Version = before.incident.Version + 1 // and not once a commit: who saw one unit's change has not seen the next one's
 	}
 	if before == nil || !before.incident.Due.Equal(inc.Due) {
 		t.staged.timed = true
 	}
-	inc.Version = row.base + 1
 	row.incident = inc
 	t.staged.incidents[inc.ID] = row
 	key := groupKey{inc.Org, inc.GroupKey}
