@@ -72,7 +72,7 @@ func (s *setup) send(t *store.Tx, inc incident.Incident, kind, place string, o o
 	if o.Run != "" {
 		key += "/" + o.Run + "/" + o.Name
 	}
-	t.Send(store.Outgoing{ID: key, Org: inc.Org, Incident: inc.ID, Kind: kind, Destination: o.Connection, Place: place, Due: at, Body: body})
+	t.Send(store.Outgoing{ID: key, Org: inc.Org, Incident: inc.ID, Kind: kind, Destination: store.Destination(inc.Org, o.Connection), Place: place, Due: at, Body: body})
 }
 
 // room returns where the team's chat room is, if it has one that can be reached.

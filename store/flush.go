@@ -183,7 +183,9 @@ func (b *batch) flushRefresh() error {
 }
 
 // refresh makes the messages of incidents due to be edited, but for those of
-// channels that stand still.
+// channels that stand still and those whose edits are refused again and again.
+// An edit that waits to be tried again keeps its wait: a change must not make us
+// ask sooner than we were told to.
 func (b *batch) refresh(incidents, still []string) error {
 	told := func(n int64) error {
 		b.woken.Outbox = b.woken.Outbox || n > 0
@@ -193,10 +195,13 @@ func (b *batch) refresh(incidents, still []string) error {
 	return inLists(incidents, func(ids []any) error {
 		b.execChecked(told, "refresh messages", b.c.list(`
 			INSERT INTO outbox (id, org, incident, kind, destination, place, climb_step, state, due, lease_until, attempt, revision, created_at, error, body)
-			SELECT incident || '/update/' || destination, org, incident, 'update', connection, destination, '', 'pending', 0, 0, 0, 0, 0, '',
+			SELECT incident || '/update/' || destination, org, incident, 'update', org || '/' || connection, destination, '', 'pending', 0, 0, 0, 0, 0, '',
 				'{"channel":"' || channel || '"}'
-			FROM messages WHERE channel NOT IN (`+b.c.s.dialect.marks(len(apart), 1)+`) AND incident IN (`, 1+len(apart), len(ids), `)
-			ON CONFLICT (id) DO UPDATE SET state = 'pending', due = 0, revision = outbox.revision + 1`), slices.Concat(apart, ids)...)
+			FROM messages WHERE refused < `+refusedMost+` AND channel NOT IN (`+b.c.s.dialect.marks(len(apart), 1)+`) AND incident IN (`, 1+len(apart), len(ids), `)
+			ON CONFLICT (id) DO UPDATE SET revision = outbox.revision + 1, state = 'pending',
+				due = CASE outbox.state WHEN 'pending' THEN outbox.due ELSE 0 END,
+				tries = CASE outbox.state WHEN 'pending' THEN outbox.tries ELSE 0 END,
+				first_due = CASE outbox.state WHEN 'pending' THEN outbox.first_due ELSE NULL END`), slices.Concat(apart, ids)...)
 		return nil
 	})
 }

@@ -20,7 +20,7 @@ type Outgoing struct {
 	Org         string
 	Incident    string
 	Kind        string // page, update, card, approval, ticket …
-	Destination string // what may hang or fail together: a connection
+	Destination string // what may hang or fail together: a connection of an organization, see Destination
 	Place       string // where the incident's message stands: connection and address
 	ClimbStep   string // of a page: climb/round/step/user
 	Due         time.Time
@@ -31,12 +31,20 @@ type Outgoing struct {
 	State    string // pending, sent, failed, cancelled
 	Error    string
 	Avoid    string // replica that should not try it while another can
+
+	FirstDue time.Time // of a row that failed and is to be tried again: when it was due at first
+	Tries    int       // how often it failed since
+	Passed   bool      // the person's next contact method does not wait for it any more
 }
 
+// Destination names what may hang or fail together: the connections of two
+// organizations have nothing in common but their names.
+func Destination(org, connection string) string { return org + "/" + connection }
+
 // Claim leases up to limit due rows until the given instant, at most perDest
-// for each destination, none of the busy ones: pages first, then what is due
-// longest. Claim is a unit of its own.
-func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest int, busy []string) ([]Outgoing, error) {
+// for each destination, one of the narrow ones and none of the busy ones: pages
+// first, then what is due longest. Claim is a unit of its own.
+func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest int, busy []string, narrow ...string) ([]Outgoing, error) {
 	var claimed []Outgoing
 	err := s.Write(ctx, func(t *Tx) error {
 		claimed = nil
@@ -53,7 +61,7 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest 
 		}
 		destinations = slices.DeleteFunc(destinations, func(d string) bool { return slices.Contains(busy, d) })
 		for some := range slices.Chunk(destinations, 400) { // SQLite joins 500 queries at most
-			rows, err := t.claim(now, until, limit-len(claimed), perDest, some, company)
+			rows, err := t.claim(now, until, limit-len(claimed), perDest, some, narrow, company)
 			if err != nil {
 				return err
 			}
@@ -98,8 +106,8 @@ func (t *Tx) waiting() (list []string, err error) {
 
 // claim leases the first rows of some destinations. In company, rows that this
 // replica should avoid are left to the others.
-func (t *Tx) claim(now, until time.Time, limit, perDest int, destinations []string, company bool) (claimed []Outgoing, err error) {
-	args := []any{until.UnixMicro(), now.UnixMicro(), limit, perDest, t.b.c.s.replica}
+func (t *Tx) claim(now, until time.Time, limit, perDest int, destinations, narrow []string, company bool) (claimed []Outgoing, err error) {
+	args := []any{until.UnixMicro(), now.UnixMicro(), limit, t.b.c.s.replica}
 	mine := t.b.c.s.mine(company)
 	var first strings.Builder // of each destination
 	for i, d := range destinations {
@@ -107,13 +115,17 @@ func (t *Tx) claim(now, until time.Time, limit, perDest int, destinations []stri
 			first.WriteString(` UNION ALL `)
 		}
 		args = append(args, d)
+		width := perDest
+		if slices.Contains(narrow, d) {
+			width = 1
+		}
 		fmt.Fprintf(&first, `
 			SELECT id, due, kind FROM (
 				SELECT id, due, kind FROM outbox WHERE state = 'pending' AND destination = $%d AND due <= $2 AND lease_until <= $2%s
-				ORDER BY `+pagesFirst+` LIMIT $4) AS d%d`, len(args), mine, i)
+				ORDER BY `+pagesFirst+` LIMIT %d) AS d%d`, len(args), mine, width, i)
 	}
 	rows, err := t.b.c.conn.QueryContext(t.b.ctx, `
-		UPDATE outbox SET lease_until = $1, attempt = attempt + 1, holder = $5
+		UPDATE outbox SET lease_until = $1, attempt = attempt + 1, holder = $4
 		WHERE id IN (SELECT id FROM (`+first.String()+`) AS firsts ORDER BY `+pagesFirst+` LIMIT $3)
 		RETURNING `+outgoingColumns, args...)
 	if err != nil {
@@ -153,14 +165,15 @@ func rankOf(o Outgoing) int {
 	return 1
 }
 
-const outgoingColumns = `id, org, incident, kind, destination, place, climb_step, due, attempt, revision, state, error, avoid, body`
+const outgoingColumns = `id, org, incident, kind, destination, place, climb_step, due, attempt, revision, state, error, avoid, first_due, tries, passed, body`
 
 func scanOutgoing(rows *sql.Rows) (Outgoing, error) {
 	var o Outgoing
-	var due int64
+	var due, passed int64
+	var first sql.NullInt64
 	var body []byte
-	err := rows.Scan(&o.ID, &o.Org, &o.Incident, &o.Kind, &o.Destination, &o.Place, &o.ClimbStep, &due, &o.Attempt, &o.Revision, &o.State, &o.Error, &o.Avoid, &body)
-	o.Due, o.Body = time.UnixMicro(due).UTC(), body
+	err := rows.Scan(&o.ID, &o.Org, &o.Incident, &o.Kind, &o.Destination, &o.Place, &o.ClimbStep, &due, &o.Attempt, &o.Revision, &o.State, &o.Error, &o.Avoid, &first, &o.Tries, &passed, &body)
+	o.Due, o.FirstDue, o.Passed, o.Body = time.UnixMicro(due).UTC(), instant(first), passed != 0, body
 	return o, err
 }
 
@@ -188,7 +201,8 @@ func (s *Store) NextDue(ctx context.Context, busy ...string) (time.Time, error) 
 // sent stays pending: what was sent is old.
 func (t *Tx) Sent(o Outgoing, now time.Time) (bool, error) {
 	res, err := t.exec("store a receipt", `
-		UPDATE outbox SET state = CASE WHEN revision = $3 THEN 'sent' ELSE 'pending' END, done_at = $4, lease_until = 0, holder = '', error = ''
+		UPDATE outbox SET state = CASE WHEN revision = $3 THEN 'sent' ELSE 'pending' END, done_at = $4, lease_until = 0, holder = '', error = '',
+			first_due = NULL, tries = 0
 		WHERE id = $1 AND attempt = $2 AND state IN ('pending', 'cancelled')`, o.ID, o.Attempt, o.Revision, now.UnixMicro())
 	if err != nil {
 		return false, err
@@ -201,7 +215,8 @@ func (t *Tx) Sent(o Outgoing, now time.Time) (bool, error) {
 // Later stores that a claimed row could not be sent now and is due again.
 func (t *Tx) Later(o Outgoing, due time.Time, reason string) (bool, error) {
 	res, err := t.exec("store a failed attempt", `
-		UPDATE outbox SET due = $3, lease_until = 0, holder = '', error = $4, avoid = $5 WHERE id = $1 AND attempt = $2 AND state = 'pending'`,
+		UPDATE outbox SET first_due = COALESCE(first_due, due), tries = tries + 1, due = $3, lease_until = 0, holder = '', error = $4, avoid = $5
+		WHERE id = $1 AND attempt = $2 AND state = 'pending'`,
 		o.ID, o.Attempt, due.UnixMicro(), reason, o.Avoid)
 	if err != nil {
 		return false, err
@@ -214,7 +229,8 @@ func (t *Tx) Later(o Outgoing, due time.Time, reason string) (bool, error) {
 // "cancelled". The person's next way to be paged in the same step, if it was
 // not tried yet, becomes due at once, so that a refusal costs nobody the wait.
 // A row whose revision grew meanwhile stays pending: what is given up is old.
-func (t *Tx) Give(o Outgoing, state, reason string, now time.Time) (bool, error) {
+// Destinations to avoid are those of which it is known that they fail.
+func (t *Tx) Give(o Outgoing, state, reason string, now time.Time, avoid ...string) (bool, error) {
 	res, err := t.exec("give up an outgoing row", `
 		UPDATE outbox SET state = CASE WHEN revision = $6 THEN $3 ELSE 'pending' END, done_at = $4, lease_until = 0, holder = '', error = $5
 		WHERE id = $1 AND attempt = $2 AND state = 'pending'`,
@@ -226,13 +242,15 @@ func (t *Tx) Give(o Outgoing, state, reason string, now time.Time) (bool, error)
 		return false, nil
 	}
 	t.b.woken.Outbox = true // it may be pending anew
-	if state == "failed" && o.ClimbStep != "" {
-		// Only the next one: those after it keep their wait. One that was tried
-		// waits because its receiver asked it to.
-		_, err = t.exec("pull the next contact method forward", `
-			UPDATE outbox SET due = $3 WHERE incident = $1 AND climb_step = $2 AND state = 'pending' AND attempt = 0 AND due > $3
-				AND due = (SELECT min(due) FROM outbox WHERE incident = $1 AND climb_step = $2 AND state = 'pending' AND attempt = 0)`,
-			o.Incident, o.ClimbStep, now.UnixMicro())
+	if state != "failed" {
+		return true, nil
+	}
+	if o.Kind == "update" {
+		_, err = t.exec("count a refused edit", `UPDATE messages SET refused = refused + 1 WHERE incident = $1 AND destination = $2`, o.Incident, o.Place)
+		return true, err
+	}
+	if !o.Passed {
+		_, err = t.pull(o, now, avoid)
 	}
 	return true, err
 }
@@ -268,7 +286,7 @@ type Message struct {
 func (t *Tx) PutMessage(m Message) error {
 	_, err := t.exec("keep a message's place", `
 		INSERT INTO messages (incident, destination, org, channel, connection, address, ref, shown, status) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-		ON CONFLICT (incident, destination) DO UPDATE SET ref = excluded.ref, shown = excluded.shown, status = excluded.status`,
+		ON CONFLICT (incident, destination) DO UPDATE SET ref = excluded.ref, shown = excluded.shown, status = excluded.status, refused = 0`,
 		m.Incident, m.Destination, m.Org, m.Channel, m.Connection, m.Address, m.Ref, m.Shown, m.Status)
 	return err
 }

@@ -153,7 +153,7 @@ func testClaim(t *testing.T, f fixture) {
 		t.Errorf("claimed %v before they are due", ids(got))
 	}
 	first := claim(nine, time.Minute)
-	if len(first) != 1 || first[0].Attempt != 1 || first[0].State != "pending" || first[0].Destination != "slack" || first[0].Place != "slack ana" || first[0].ClimbStep != "0/0/0/ana" {
+	if len(first) != 1 || first[0].Attempt != 1 || first[0].State != "pending" || first[0].Destination != "o/slack" || first[0].Place != "slack ana" || first[0].ClimbStep != "0/0/0/ana" {
 		t.Fatalf("claimed %+v, want the page to ana's Slack", first)
 	}
 	var page incident.Notification

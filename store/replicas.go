@@ -143,9 +143,9 @@ func (s *Store) mine(company bool) string {
 	}
 	condition := `
 				AND NOT EXISTS (SELECT 1 FROM outbox AS other WHERE other.incident = outbox.incident AND other.state IN ('pending', 'cancelled')
-					AND other.place = outbox.place AND other.lease_until > $2 AND other.holder <> $5 AND other.holder IN (SELECT id FROM replicas))`
+					AND other.place = outbox.place AND other.lease_until > $2 AND other.holder <> $4 AND other.holder IN (SELECT id FROM replicas))`
 	if company {
-		condition += ` AND avoid <> $5`
+		condition += ` AND avoid <> $4`
 	}
 	return condition
 }

@@ -321,7 +321,7 @@ func (t *Tx) Save(c incident.Change) {
 	for _, p := range c.Pages {
 		body, _ := json.Marshal(p) // strings and numbers: cannot fail
 		t.staged.outbox = append(t.staged.outbox, Outgoing{
-			ID: p.Key, Org: inc.Org, Incident: inc.ID, Kind: p.Kind, Destination: p.Connection, Place: incident.Place(p.Connection, p.Address),
+			ID: p.Key, Org: inc.Org, Incident: inc.ID, Kind: p.Kind, Destination: Destination(inc.Org, p.Connection), Place: incident.Place(p.Connection, p.Address),
 			ClimbStep: fmt.Sprintf("%d/%d/%d/%s", p.Climb, p.Round, p.Step, p.User), Due: p.NotBefore, Body: body,
 		})
 	}

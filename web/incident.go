@@ -200,7 +200,7 @@ func notification(o store.Outgoing) Notification {
 		n.User, n.Contact, n.Channel, n.Connection = body.User, body.Contact, body.Channel, body.Connection
 	}
 	if n.Kind != incident.Page { // its key holds the destination, which may be a secret address
-		connection, _, _ := strings.Cut(o.Destination, " ")
+		connection := o.Destination[strings.LastIndexByte(o.Destination, '/')+1:]
 		n.Key = strings.Join([]string{o.Incident, o.Kind, connection}, "/")
 	}
 	return n

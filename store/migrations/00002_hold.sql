@@ -17,7 +17,19 @@ ALTER TABLE runs ADD COLUMN holder TEXT NOT NULL DEFAULT '';
 -- The version that an incident's row had before the commit that wrote it.
 ALTER TABLE incidents ADD COLUMN base BIGINT NOT NULL DEFAULT 0;
 
+-- Of a row that failed: when it was first due, how often it failed since, and
+-- whether the person's next contact method was pulled forward for it.
+ALTER TABLE outbox ADD COLUMN first_due BIGINT;
+ALTER TABLE outbox ADD COLUMN tries BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE outbox ADD COLUMN passed BIGINT NOT NULL DEFAULT 0;
+-- How often in a row an edit of the message was refused.
+ALTER TABLE messages ADD COLUMN refused BIGINT NOT NULL DEFAULT 0;
+
 -- +goose Down
+ALTER TABLE messages DROP COLUMN refused;
+ALTER TABLE outbox DROP COLUMN passed;
+ALTER TABLE outbox DROP COLUMN tries;
+ALTER TABLE outbox DROP COLUMN first_due;
 ALTER TABLE incidents DROP COLUMN base;
 ALTER TABLE runs DROP COLUMN holder;
 ALTER TABLE outbox DROP COLUMN avoid;
