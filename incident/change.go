@@ -222,6 +222,23 @@ func Retrigger(inc Incident, reason string, now time.Time, by Cause) Change {
 	return c
 }
 
+// Mend makes an open incident that has nothing due, and no reason for that, due
+// at once, at the step where it stands; a snoozed one as if the snooze ended.
+// Another incident stays as it is, and only the entry tells what was mended.
+func Mend(inc Incident, what string, now time.Time) Change {
+	by := Cause{Actor: System, Origin: "auditor"}
+	c := Record(inc, now, by, Noted, Data{Text: what})
+	if !inc.Open() || !inc.Due.IsZero() || inc.Waits() != "" {
+		return c
+	}
+	if inc.Status == Snoozed {
+		c = c.Then(Retrigger(c.Incident, what, now, by))
+	} else {
+		c.add(now, by, Retriggered, Data{Text: what, Climb: inc.Climb, Round: inc.Round, Step: inc.Step, Due: now})
+	}
+	return c
+}
+
 // Note writes something down.
 func Note(inc Incident, text string, now time.Time, by Cause) (Change, error) {
 	if text == "" {

@@ -52,6 +52,7 @@ type Incident struct {
 	AckedAt      time.Time `json:"acknowledged_at,omitzero"` // the first acknowledgement
 	AckedBy      string    `json:"acknowledged_by,omitempty"`
 	SnoozedUntil time.Time `json:"snoozed_until,omitzero"`
+	Exhausted    bool      `json:"exhausted,omitempty"` // every step was notified and nobody came
 	ResolvedAt   time.Time `json:"resolved_at,omitzero"`
 	ResolvedBy   string    `json:"resolved_by,omitempty"`
 	Firing       int       `json:"firing"`         // alerts that fire now
@@ -64,6 +65,25 @@ type Incident struct {
 
 // Open tells whether the incident is not resolved.
 func (i Incident) Open() bool { return i.Status != Resolved }
+
+// Why an open incident has nothing due; see Waits.
+const (
+	WaitsAcknowledged = "acknowledged" // for whoever took it
+	WaitsExhausted    = "exhausted"    // for anybody: the policy is at its end
+)
+
+// Waits says why an open incident has nothing due. It is "" for one that is due
+// or resolved, and for one that is stuck.
+func (i Incident) Waits() string {
+	switch {
+	case !i.Due.IsZero():
+	case i.Status == Acknowledged:
+		return WaitsAcknowledged
+	case i.Status == Triggered && i.Exhausted:
+		return WaitsExhausted
+	}
+	return ""
+}
 
 // A Policy tells whom to notify and how long to wait, step by step.
 type Policy struct {

@@ -212,3 +212,50 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 }
+
+// TestMend: what is stuck moves again and what is not stays as it is.
+func TestMend(t *testing.T) {
+	at := time.Date(2026, 3, 2, 3, 0, 0, 0, time.UTC)
+	policy := incident.Policy{Steps: []incident.Step{{Notify: []string{"user:ana"}, Wait: time.Minute}, {Notify: []string{"user:bob"}, Wait: time.Minute}}}
+	open := incident.Open(incident.Opening{ID: "i", Org: "o", Title: "t", Severity: incident.Critical, Policy: policy}, at, incident.Engine).Incident
+	nobody := incident.Roster{Who: func(string, time.Time) []string { return nil }}
+	acked, err := incident.Acknowledge(open, at, incident.Engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exhausted := incident.Advance(open, at, nobody).Incident
+	snoozed, err := incident.Snooze(open, at.Add(time.Hour), at, incident.Engine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stuck := func(i incident.Incident, step int) incident.Incident {
+		i.Due, i.Step = time.Time{}, step
+		return i
+	}
+	for name, test := range map[string]struct {
+		inc    incident.Incident
+		waits  string
+		due    bool
+		climb  int
+		step   int
+		status incident.Status
+	}{
+		"due":          {open, "", true, 0, 0, incident.Triggered},
+		"acknowledged": {acked.Incident, "acknowledged", false, 0, 0, incident.Acknowledged},
+		"exhausted":    {exhausted, "exhausted", false, 0, 2, incident.Triggered},
+		"stuck":        {stuck(open, 1), "", true, 0, 1, incident.Triggered},
+		"stuck snooze": {stuck(snoozed.Incident, 1), "", true, 1, 0, incident.Triggered},
+	} {
+		if got := test.inc.Waits(); got != test.waits {
+			t.Errorf("%s: waits %q, want %q", name, got, test.waits)
+		}
+		c := incident.Mend(test.inc, "it was stuck", at)
+		got := c.Incident
+		if !got.Due.IsZero() != test.due || got.Climb != test.climb || got.Step != test.step || got.Status != test.status {
+			t.Errorf("%s: mended to %+v", name, got)
+		}
+		if c.Entries[0].Kind != incident.Noted || c.Entries[0].Data.Text != "it was stuck" {
+			t.Errorf("%s: told by %+v", name, c.Entries[0])
+		}
+	}
+}

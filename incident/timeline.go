@@ -118,6 +118,10 @@ func (i Incident) Apply(e Entry) Incident {
 		i.Shown = e.Seq
 	}
 	switch e.Kind {
+	case Escalated, Acked, Retriggered, SnoozeBegan, Reassigned, ResolvedEntry:
+		i.Exhausted = false
+	}
+	switch e.Kind {
 	case Opened:
 		i.Status, i.OpenedAt = Triggered, e.At
 		i.Number, i.GroupKey, i.Title, i.Service, i.Team = d.Number, d.GroupKey, d.Title, d.Service, d.Team
@@ -136,7 +140,7 @@ func (i Incident) Apply(e Entry) Incident {
 	case Escalated:
 		i.Round, i.Step, i.Due = d.Round, d.Step, d.Due
 	case Exhausted:
-		i.Due = time.Time{}
+		i.Due, i.Exhausted = time.Time{}, true
 	case Acked:
 		i.Status, i.Due, i.SnoozedUntil = Acknowledged, time.Time{}, time.Time{}
 		if i.AckedAt.IsZero() {

@@ -82,14 +82,14 @@ func (b *batch) flushIncidents() error {
 	// Those that close go first, so that the next of the same group may open.
 	slices.SortStableFunc(rows, func(x, y *incidentRow) int { return rank(x) - rank(y) })
 	return inChunks(len(rows), func(from, to int) error {
-		args := make([]any, 0, 12*(to-from))
+		args := make([]any, 0, 14*(to-from))
 		for _, row := range rows[from:to] {
 			i := row.incident
 			body, err := json.Marshal(i)
 			if err != nil {
 				return fmt.Errorf("incident %s: %w", i.ID, err)
 			}
-			args = append(args, i.ID, i.Org, i.Number, i.GroupKey, string(i.Status), i.Service, string(i.Severity), micros(i.Due), i.OpenedAt.UnixMicro(), i.Version, row.base, string(body))
+			args = append(args, i.ID, i.Org, i.Number, i.GroupKey, string(i.Status), i.Service, string(i.Severity), micros(i.Due), i.OpenedAt.UnixMicro(), i.Version, row.base, i.Seq, i.Waits(), string(body))
 		}
 		all := func(n int64) error {
 			if int(n) != to-from {
@@ -98,10 +98,10 @@ func (b *batch) flushIncidents() error {
 			return nil
 		}
 		b.execChecked(all, "save incidents", b.c.rows(`
-			INSERT INTO incidents (id, org, number, group_key, status, service, severity, due, opened_at, version, base, body)
-			VALUES `, to-from, 12, "", `
+			INSERT INTO incidents (id, org, number, group_key, status, service, severity, due, opened_at, version, base, seq, waits, body)
+			VALUES `, to-from, 14, "", `
 			ON CONFLICT (id) DO UPDATE SET status = excluded.status, service = excluded.service, severity = excluded.severity,
-				due = excluded.due, version = excluded.version, base = excluded.base, body = excluded.body
+				due = excluded.due, version = excluded.version, base = excluded.base, seq = excluded.seq, waits = excluded.waits, body = excluded.body
 			WHERE incidents.version = excluded.base`), args...)
 		return nil
 	})

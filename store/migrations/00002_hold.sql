@@ -25,7 +25,27 @@ ALTER TABLE outbox ADD COLUMN passed BIGINT NOT NULL DEFAULT 0;
 -- How often in a row an edit of the message was refused.
 ALTER TABLE messages ADD COLUMN refused BIGINT NOT NULL DEFAULT 0;
 
+-- What the auditor looks for, so that a look reads what is stuck and nothing else.
+-- seq is that of the newest entry of the timeline; waits says why an open
+-- incident has nothing due ("acknowledged", "exhausted"), or "quarantined".
+ALTER TABLE incidents ADD COLUMN seq BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE incidents ADD COLUMN waits TEXT NOT NULL DEFAULT '';
+UPDATE incidents SET waits = CASE WHEN status = 'acknowledged' THEN status ELSE '' END,
+    seq = COALESCE((SELECT max(timeline.seq) FROM timeline WHERE timeline.incident = incidents.id), 0) WHERE status <> 'resolved';
+CREATE INDEX incidents_idle ON incidents (id) WHERE status <> 'resolved' AND due IS NULL AND waits = '';
+CREATE INDEX incidents_settled ON incidents (id) WHERE status IN ('acknowledged', 'resolved') AND due IS NOT NULL;
+CREATE INDEX incidents_quarantined ON incidents (org) WHERE waits = 'quarantined';
+CREATE INDEX outbox_quarantined ON outbox (org) WHERE state = 'quarantined';
+CREATE INDEX runs_open ON runs (id) WHERE ended_at IS NULL;
+
 -- +goose Down
+DROP INDEX runs_open;
+DROP INDEX outbox_quarantined;
+DROP INDEX incidents_quarantined;
+DROP INDEX incidents_settled;
+DROP INDEX incidents_idle;
+ALTER TABLE incidents DROP COLUMN waits;
+ALTER TABLE incidents DROP COLUMN seq;
 ALTER TABLE messages DROP COLUMN refused;
 ALTER TABLE outbox DROP COLUMN passed;
 ALTER TABLE outbox DROP COLUMN tries;
