@@ -17,6 +17,7 @@ type Doc struct {
 	Runbooks     map[string]Runbook
 	Logs         map[string]Log
 	Operators    Operators
+	Interrupts   Interrupts
 
 	places places // where what was read stands; empty for a Doc that was not parsed
 }

@@ -157,6 +157,7 @@ func (d drawing) doc() config.Doc {
 	if rapid.Bool().Draw(d.T, "operators") {
 		doc.Operators = config.Operators{Service: d.maybe("service", d.slug), Emergency: d.list("emergency", 0, func(label string) string { return "user:" + d.slug(label) })}
 	}
+	doc.Interrupts = rapid.SampledFrom([]config.Interrupts{{}, {Unlimited: true}, {AtMost: 2, Per: time.Minute}, {AtMost: 1000, Per: 90 * time.Minute}}).Draw(d.T, "interrupts")
 	return doc
 }
 

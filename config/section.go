@@ -34,6 +34,7 @@ func sections() []section {
 		of("runbooks", "runbook", func(d *Doc) *map[string]Runbook { return &d.Runbooks }, readRunbook, writeRunbook),
 		of("rules", "rule", func(d *Doc) *map[string]Rule { return &d.Rules }, readRule, writeRule),
 		single("operators", func(d *Doc) *Operators { return &d.Operators }, Operators.none, readOperators, writeOperators),
+		single("interrupts", func(d *Doc) *Interrupts { return &d.Interrupts }, Interrupts.standard, readInterrupts, writeInterrupts),
 	}
 }
 

@@ -67,11 +67,12 @@ func (s *Store) Write(_ context.Context, run func(*Tx) error, opts ...WriteOptio
 	return u.err
 }
 
-// queue holds units: those that page people before those that take events in.
+// queue holds units: those that page people before those that take events in,
+// and of these one of each organization in turn.
 type queue struct {
 	mu     sync.Mutex
 	urgent []*unit
-	intake []*unit
+	intake turns
 	closed bool
 	ready  chan struct{} // holds one token while there may be something
 }
@@ -85,7 +86,7 @@ func (q *queue) put(u *unit) bool {
 		return false
 	}
 	if u.weight > 0 {
-		q.intake = append(q.intake, u)
+		q.intake.put(u)
 	} else {
 		q.urgent = append(q.urgent, u)
 	}
@@ -104,13 +105,12 @@ func (q *queue) take() []*unit {
 	batch := append([]*unit(nil), q.urgent[:n]...)
 	q.urgent = rest(q.urgent, n)
 	weight, m := n, 0
-	for m < len(q.intake) && (m == 0 || weight+q.intake[m].weight <= batchEvents) { // one at least: pages never starve intake
-		weight += q.intake[m].weight
+	for u := q.intake.first(); u != nil && (m == 0 || weight+u.weight <= batchEvents); u = q.intake.first() { // one at least: pages never starve intake
+		weight += u.weight
 		m++
+		batch = append(batch, q.intake.next())
 	}
-	batch = append(batch, q.intake[:m]...)
-	q.intake = rest(q.intake, m)
-	if len(q.urgent)+len(q.intake) > 0 {
+	if len(q.urgent)+q.intake.waiting > 0 {
 		select {
 		case q.ready <- struct{}{}:
 		default:
@@ -119,22 +119,25 @@ func (q *queue) take() []*unit {
 	return batch
 }
 
-// rest drops the first n units and lets go of the memory when none are left.
-func rest(units []*unit, n int) []*unit {
-	if n == len(units) {
+// rest drops the first n of a list and lets go of the memory when none are left.
+func rest[T any](list []T, n int) []T {
+	if n == len(list) {
 		return nil
 	}
-	return units[n:]
+	return list[n:]
 }
 
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	for _, u := range append(q.urgent, q.intake...) {
+	for u := q.intake.next(); u != nil; u = q.intake.next() {
+		q.urgent = append(q.urgent, u)
+	}
+	for _, u := range q.urgent {
 		u.finish(fmt.Errorf("%w: it is shutting down", ErrBusy))
 	}
-	q.urgent, q.intake = nil, nil
+	q.urgent = nil
 }
 
 // shed returns the intakes that wait, to be refused: their senders try again,

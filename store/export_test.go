@@ -9,7 +9,7 @@ import (
 func (s *Store) Queued() int {
 	s.queue.mu.Lock()
 	defer s.queue.mu.Unlock()
-	return len(s.queue.urgent) + len(s.queue.intake)
+	return len(s.queue.urgent) + s.queue.intake.waiting
 }
 
 // Exec runs a statement beside the committer, for what no unit would do.

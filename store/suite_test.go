@@ -61,6 +61,7 @@ var suite = []struct {
 	{"units: a statement that fails", testBrokenStatement},
 	{"units: numbers", testNumbers},
 	{"units: intake never starves", testIntakeNeverStarves},
+	{"units: organizations take turns", testTurns},
 	{"units: what is told after a commit", testWoken},
 	{"alerts: newest and history", testAlertHistory},
 	{"alerts: of an incident", testFiringAlerts},
