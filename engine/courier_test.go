@@ -69,7 +69,7 @@ func (p *probe) pages(prefix string) (list []probed) {
 // are written as in YAML; %s in them is the name.
 func people(contacts string, names ...string) string {
 	var b strings.Builder
-	b.WriteString("organization: shop\nusers:\n")
+	b.WriteString("organization: shop\ninterrupts: {at_most: unlimited}\nusers:\n")
 	each := func(format string) {
 		for _, name := range names {
 			b.WriteString(strings.ReplaceAll(format, "%s", name))

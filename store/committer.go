@@ -131,10 +131,7 @@ func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	for u := q.intake.next(); u != nil; u = q.intake.next() {
-		q.urgent = append(q.urgent, u)
-	}
-	for _, u := range q.urgent {
+	for _, u := range append(q.urgent, q.intake.all()...) {
 		u.finish(fmt.Errorf("%w: it is shutting down", ErrBusy))
 	}
 	q.urgent = nil
@@ -145,9 +142,7 @@ func (q *queue) close() {
 func (q *queue) shed() []*unit {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	units := q.intake
-	q.intake = nil
-	return units
+	return q.intake.all()
 }
 
 func (u *unit) finish(err error) {

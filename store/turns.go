@@ -46,6 +46,14 @@ func (t *turns) next() *unit {
 	return u
 }
 
+// all takes everything, in turn.
+func (t *turns) all() (units []*unit) {
+	for u := t.next(); u != nil; u = t.next() {
+		units = append(units, u)
+	}
+	return units
+}
+
 // org is whose events the unit takes in. Units that name no key share one line.
 func (u *unit) org() string {
 	if len(u.keys) == 0 {

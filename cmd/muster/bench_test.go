@@ -30,6 +30,7 @@ const benchKey = "bench-integration-key-0123456789abcdef"
 // host, so that its alerts join few incidents; each alert of "lone" opens one.
 const benchConfig = `
 organization: bench
+interrupts: {at_most: unlimited}
 users:
   pager:
     name: Pager

@@ -15,7 +15,7 @@ import (
 // webhook of its own, so that sends go out side by side.
 func shop(pager string, services int) string {
 	var b strings.Builder
-	b.WriteString("organization: shop\nusers:\n")
+	b.WriteString("organization: shop\ninterrupts: {at_most: unlimited}\nusers:\n")
 	for i := range services {
 		fmt.Fprintf(&b, "  u%d: {name: User %d, contacts: {hook: {webhook: ~, via: hook%d}}}\n", i, i, i)
 	}
