@@ -17,19 +17,35 @@ type sendingClient struct {
 	in   *bufio.Reader
 	out  []byte
 	head string // of the request, up to the value of Content-Length
+	want []byte // what the answer begins with
 }
 
-func (s benchServer) client(integration string) (*sendingClient, error) {
-	conn, err := s.dial()
+// A target is where a load goes.
+type target struct {
+	address, path string
+	header        string // lines of its own, each with its end
+	status        int    // of an answer that accepts
+}
+
+func (t target) client() (*sendingClient, error) {
+	conn, err := net.Dial("tcp", t.address)
 	if err != nil {
 		return nil, err
 	}
-	head := "POST /intake/events HTTP/1.1\r\nHost: " + s.Addr + "\r\nAuthorization: Bearer " + integration + "-" + benchKey +
-		"\r\nContent-Type: application/json\r\nContent-Length: "
-	return &sendingClient{conn: conn, in: bufio.NewReader(conn), head: head}, nil
+	head := "POST " + t.path + " HTTP/1.1\r\nHost: " + t.address + "\r\n" + t.header + "Content-Type: application/json\r\nContent-Length: "
+	return &sendingClient{conn: conn, in: bufio.NewReader(conn), head: head, want: fmt.Appendf(nil, "HTTP/1.1 %d ", t.status)}, nil
 }
 
-// post sends a body and returns when it was answered: nil for 202 only.
+// target is the intake of an integration.
+func (s benchServer) target(integration string) target {
+	return target{s.Addr, "/intake/events", "Authorization: Bearer " + integration + "-" + benchKey + "\r\n", 202}
+}
+
+func (s benchServer) client(integration string) (*sendingClient, error) {
+	return s.target(integration).client()
+}
+
+// post sends a body and returns when it was answered: nil if it was accepted.
 func (c *sendingClient) post(body string) error {
 	c.out = append(c.out[:0], c.head...)
 	c.out = strconv.AppendInt(c.out, int64(len(body)), 10)
@@ -42,7 +58,7 @@ func (c *sendingClient) post(body string) error {
 	if err != nil {
 		return err
 	}
-	accepted := bytes.HasPrefix(status, []byte("HTTP/1.1 202 "))
+	accepted := bytes.HasPrefix(status, c.want)
 	text := string(status)
 	length := -1
 	for {

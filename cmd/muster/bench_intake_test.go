@@ -64,12 +64,23 @@ func warm(b *testing.B, s benchServer, keys int) {
 // benchmarkIntake sends requests over all connections and reports what came of
 // it.
 func benchmarkIntake(b *testing.B, s benchServer, events int, body func(request int) string) {
+	commits, units := s.store.Stats()
+	cpu := cpuTime()
+	sum := load(b, s.target("storm"), events, body)
+	b.ReportMetric(float64((cpuTime()-cpu).Microseconds())/sum, "cpu-µs/event")
+	c, u := s.store.Stats()
+	b.ReportMetric(float64((u-units)*int64(events))/float64(c-commits), "events/commit")
+}
+
+// load sends requests over all connections, reports how fast they were accepted
+// and returns how many events that were.
+func load(b *testing.B, to target, events int, body func(request int) string) float64 {
 	requests := make(chan string)
 	took := make([][]time.Duration, benchConnections)
 	failed := make(chan error, benchConnections)
 	var senders sync.WaitGroup
 	for i := range benchConnections {
-		c, err := s.client("storm")
+		c, err := to.client()
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -85,8 +96,6 @@ func benchmarkIntake(b *testing.B, s benchServer, events int, body func(request 
 			}
 		})
 	}
-	commits, units := s.store.Stats()
-	cpu := cpuTime()
 	begun := time.Now()
 	n := 0
 	for b.Loop() {
@@ -105,14 +114,11 @@ func benchmarkIntake(b *testing.B, s benchServer, events int, body func(request 
 		b.Fatal(err)
 	default:
 	}
-
 	all := slices.Concat(took...)
 	sum := float64(len(all) * events)
 	b.ReportMetric(sum/elapsed.Seconds(), "events/s")
 	reportLatency(b, all)
-	b.ReportMetric(float64((cpuTime()-cpu).Microseconds())/sum, "cpu-µs/event")
-	c, u := s.store.Stats()
-	b.ReportMetric(float64((u-units)*int64(events))/float64(c-commits), "events/commit")
+	return sum
 }
 
 // reportLatency reports the 50th and the 99th percentile in milliseconds.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -155,6 +154,3 @@ func benchBatch(first, n, keys, hosts int) string {
 	s.WriteByte(']')
 	return s.String()
 }
-
-// dial connects to the server.
-func (s benchServer) dial() (net.Conn, error) { return net.Dial("tcp", s.Addr) }
