@@ -36,13 +36,16 @@ users:
     email: pager@bench.example
     contacts: {hook: {webhook: ""}}
     notify: {high: [hook], low: [hook]}
+  absent: {contacts: {hook: {webhook: ""}}, notify: {high: [hook], low: [{wait: 24h, by: hook}]}}
 connections:
   hook: {webhook: "HOOK/page", allow: [127.0.0.0/8]}
 policies:
   once:
     steps: [{notify: [user:pager], wait: 1h}]
+  nobody: {steps: [{notify: [user:absent], wait: 1h}]}
 services:
   checkout: {policy: once}
+  quiet: {policy: nobody}
 integrations:
   storm: {kind: muster, key: storm-KEY, service: checkout, group_by: [host]}
   lone: {kind: muster, key: lone-KEY, service: checkout}
