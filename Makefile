@@ -11,10 +11,10 @@ TESTFLAGS  ?= -timeout=15m $(if $(CI),-count=1)
 PLAIN      ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test bench bench-docs lint fuzz golden test-long tools clean bin/testreport
+.PHONY: help build demo test bench bench-peers bench-growth bench-docs lint fuzz golden test-long tools clean bin/testreport
 
 help: ## List these targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  PKG=./oncall/... narrows test and test-long; FUZZTIME=5m lengthens fuzz.'
 
 build: ## Build bin/muster, one static binary.
@@ -32,8 +32,14 @@ test-long: tools bin/testreport ## Run the tests that take minutes too (MUSTER_L
 bench: ## Run the benchmarks that matter three times over, and print tables (four minutes).
 	$(GO) run ./internal/benchdoc
 
-bench-docs: ## The same, and write the tables of docs/benchmarks.md anew.
-	$(GO) run ./internal/benchdoc -doc docs/benchmarks.md
+bench-peers: ## The intake beside a real Alertmanager under the same load, five times over.
+	$(GO) run ./internal/benchdoc -suite peers
+
+bench-growth: ## What grows on the way to a million open alerts (ten minutes).
+	$(GO) run ./internal/benchdoc -suite growth
+
+bench-docs: ## All three, and write the tables and drawings of docs/benchmarks.md anew.
+	for suite in bench peers growth; do $(GO) run ./internal/benchdoc -suite $$suite -doc docs/benchmarks.md || exit 1; done
 
 lint: ## gofmt, go vet and staticcheck.
 	@scripts/lint.sh

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/xml"
 	"flag"
 	"os"
 	"path/filepath"
@@ -12,8 +13,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestRender makes the tables of three runs; the runs are the same text with
-// other figures.
+// TestRender makes the tables and drawings of three runs; the runs are the same
+// text with other figures.
 func TestRender(t *testing.T) {
 	text, err := os.ReadFile("testdata/run.txt")
 	if err != nil {
@@ -27,11 +28,33 @@ func TestRender(t *testing.T) {
 		}
 		runs = append(runs, r)
 	}
-	got, err := render(runs, 2)
-	if err != nil {
-		t.Fatal(err)
+	for _, s := range suites {
+		got, err := s.render(runs, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		compare(t, s.name+".md", got)
+		if s.draw == nil {
+			continue
+		}
+		if got, err = s.draw(runs); err != nil {
+			t.Fatal(err)
+		}
+		compare(t, s.name+".svg", got)
+		if err := xml.Unmarshal(got, new(struct{})); err != nil {
+			t.Errorf("the drawing: %v", err)
+		}
 	}
-	golden := filepath.Join("testdata", "tables.md")
+	delete(runs[1]["Grep/grep"], "lines/s")
+	if _, err := render(runs, 2); err == nil || !strings.Contains(err.Error(), "lines/s of BenchmarkGrep/grep") {
+		t.Errorf("a figure is missing, and the error is %v", err)
+	}
+}
+
+// compare compares with a golden file.
+func compare(t *testing.T, name string, got []byte) {
+	t.Helper()
+	golden := filepath.Join("testdata", name)
 	if *update {
 		if err := os.WriteFile(golden, got, 0o644); err != nil {
 			t.Fatal(err)
@@ -42,11 +65,7 @@ func TestRender(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("-want +got:\n%s", diff)
-	}
-	delete(runs[1]["Grep/grep"], "lines/s")
-	if _, err := render(runs, 2); err == nil || !strings.Contains(err.Error(), "lines/s of BenchmarkGrep/grep") {
-		t.Errorf("a figure is missing, and the error is %v", err)
+		t.Errorf("%s: -want +got:\n%s", name, diff)
 	}
 }
 
@@ -74,26 +93,33 @@ func TestNumber(t *testing.T) {
 }
 
 func TestReplace(t *testing.T) {
+	s, err := suiteOf("peers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin, end := s.marks()
 	page := "before\n" + begin + "old\n" + end + "after\n"
-	got, err := replace([]byte(page), []byte("new\n"))
+	got, err := s.replace([]byte(page), []byte("new\n"))
 	if want := "before\n" + begin + "new\n" + end + "after\n"; err != nil || string(got) != want {
 		t.Errorf("%q, %v", got, err)
 	}
 	for _, wrong := range []string{"", begin, end, end + begin} {
-		if _, err := replace([]byte(wrong), nil); err == nil {
+		if _, err := s.replace([]byte(wrong), nil); err == nil {
 			t.Errorf("%q has both marks", wrong)
 		}
 	}
 }
 
-// TestDoc: the page has its marks, so that make bench-docs can write it.
+// TestDoc: the page has its marks, so that each suite can write it.
 func TestDoc(t *testing.T) {
 	page, err := os.ReadFile("../../docs/benchmarks.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := replace(page, nil); err != nil {
-		t.Error(err)
+	for _, s := range suites {
+		if _, err := s.replace(page, nil); err != nil {
+			t.Error(err)
+		}
 	}
 	if strings.Contains(string(page), "NaN") {
 		t.Error("a ratio is no number")

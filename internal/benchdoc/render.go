@@ -28,11 +28,7 @@ type tables struct {
 
 func (t *tables) intake() {
 	t.head("Durable intake", "events/s", "p50 ms", "p99 ms", "events a commit", "CPU µs an event", "bare inserts/s", "of them")
-	for _, work := range []struct{ name, what, rows string }{
-		{"single", "one event a request", "8"},
-		{"batch64", "64 events a request", "512"},
-		{"storm64", "64 a request, that repeat 200 keys", "512"},
-	} {
+	for _, work := range intakes {
 		for _, db := range databases {
 			bench, yardstick := "Intake/"+db.name+"/"+work.name, "Rows/"+db.name+"/"+work.rows
 			t.row(work.what+", "+db.title,
@@ -45,14 +41,19 @@ func (t *tables) intake() {
 }
 
 func (t *tables) pages() {
-	t.head("From an event to its page on the wire", "p50 ms", "p99 ms")
+	t.head("From an event to its page on the wire", "p50 ms", "p99 ms", "others a second")
 	for _, work := range []struct{ name, what string }{
 		{"quiet", "nothing else goes on"},
-		{"busy", "while 1,000 other events a second come in"},
+		{"busy1", "while up to 5,000 other events a second come in, one a request"},
+		{"busy64", "the same, 64 a request"},
 	} {
 		for _, db := range databases {
 			bench := "Page/" + db.name + "/" + work.name
-			t.row(work.what+", "+db.title, t.figure(bench, "p50-ms"), t.figure(bench, "p99-ms"))
+			others := "none"
+			if work.name != "quiet" {
+				others = t.median(bench, "other-events/s")
+			}
+			t.row(work.what+", "+db.title, t.figure(bench, "p50-ms"), t.figure(bench, "p99-ms"), others)
 		}
 	}
 	t.out.WriteByte('\n')
@@ -79,6 +80,30 @@ func (t *tables) events() {
 		}
 	}
 	t.row("a record observed by a rule", t.scaled("Observe", "ns/op", 1e-3))
+}
+
+// intakes are the loads of the intake, and how many rows a commit their yardstick
+// has.
+var intakes = []struct{ name, what, rows string }{
+	{"single", "one event a request", "8"},
+	{"batch64", "64 events a request", "512"},
+	{"storm64", "64 a request, that repeat 200 keys", "512"},
+}
+
+// renderPeers makes the table that compares with others.
+func renderPeers(runs []results, cores int) ([]byte, error) {
+	t := &tables{runs: runs}
+	fmt.Fprintf(&t.out, "%d cores, which the load generator shares; %d runs, each of which measures all in turn.\n\n", cores, len(runs))
+	t.head("Intake, 16 connections", "events/s", "p50 ms", "p99 ms", "of Alertmanager")
+	for _, work := range intakes {
+		peer := "Alertmanager/" + work.name
+		t.row(work.what+", Alertmanager, in memory", t.figure(peer, "events/s"), t.figure(peer, "p50-ms"), t.figure(peer, "p99-ms"), "100 %")
+		for _, db := range databases {
+			bench := "Intake/" + db.name + "/" + work.name
+			t.row(work.what+", Muster on "+db.title+", on disk", t.figure(bench, "events/s"), t.figure(bench, "p50-ms"), t.figure(bench, "p99-ms"), t.ratio(bench, "events/s", peer, "events/s"))
+		}
+	}
+	return t.out.Bytes(), t.err
 }
 
 var databases = []struct{ name, title string }{{"sqlite", "SQLite"}, {"postgres", "PostgreSQL"}}
