@@ -48,7 +48,7 @@ func (e *Engine) courierLoop(ctx context.Context) error {
 	for {
 		at := now()
 		claimed, next, err := e.claim(ctx, at)
-		if err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrDeclaredDead) {
 			e.Log.Error("claim the outbox", "error", err)
 		}
 		for _, o := range claimed {
@@ -71,7 +71,7 @@ func (e *Engine) courierLoop(ctx context.Context) error {
 // what waits for a busy destination waits for the end of a send, which wakes us.
 func (e *Engine) claim(ctx context.Context, at time.Time) (claimed []store.Outgoing, next time.Time, err error) {
 	free, busy := e.couriers.room()
-	if free <= 0 {
+	if free, next = e.replica.sendable(free, at); free <= 0 {
 		return nil, next, nil
 	}
 	next, err = e.Store.NextDue(ctx, busy...)
@@ -130,18 +130,19 @@ var errMoot = errors.New("nobody needs it any more")
 // deliver sends one claimed row, after the one before it to the same place, and
 // stores what became of it; all before the lease ends.
 func (e *Engine) deliver(ctx context.Context, o store.Outgoing, before <-chan struct{}, until time.Time) {
-	leased, cancel := context.WithDeadline(ctx, until)
+	leased, told, cancel := e.replica.leased(ctx, o.Destination, until)
 	defer cancel()
 	select {
 	case <-before:
 	case <-leased.Done():
 	}
-	sendCtx, cancel := context.WithTimeout(leased, sendLimit)
+	sendCtx, cancel := context.WithTimeout(leased, e.replica.limit())
 	defer cancel()
 	ctx = context.WithoutCancel(ctx) // what became of it is stored in any case
 	e.At(stationClaimed)
 	begun := time.Now()
 	outcome, err := guarded(e, "couriers", func() (outcome, error) { return e.sendOne(sendCtx, o) })
+	err = told(err)
 	if errors.Is(err, errPanic) { // it would panic again; the person's next contact method need not wait for that
 		err = fmt.Errorf("%w: %w", wire.ErrRefused, err)
 	}
@@ -239,7 +240,12 @@ func (e *Engine) failed(ctx context.Context, o store.Outgoing, cause error) {
 			}
 			return e.record(t, s, o.Incident, incident.Engine, incident.NotifyFailed, data, at)
 		default:
-			_, err := t.Later(o, at.Add(max(after, backoff(o.Attempt))), cause.Error())
+			due := at.Add(max(after, backoff(o.Attempt)))
+			o, atOnce := e.replica.handBack(o, cause)
+			if atOnce {
+				due = at
+			}
+			_, err := t.Later(o, due, cause.Error())
 			return err
 		}
 	})

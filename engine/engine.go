@@ -61,6 +61,7 @@ type Engine struct {
 	couriers
 	runs
 	rules
+	replica   *replica
 	operators operators
 	clock     waker
 	reload    waker
@@ -83,6 +84,8 @@ func New(d Deps) *Engine {
 	e.rules = newRules()
 	e.operators = newOperators()
 	e.setups.Store(&setups{})
+	e.replica = newReplica(d.Store.Dialect() == "sqlite")
+	e.Store.Identify(e.replica.id)
 	e.Store.OnCommit(e.woken)
 	e.Store.OnStation(e.At)
 	e.Store.OnHealth(now, e.database)
@@ -130,11 +133,12 @@ func (e *Engine) Run(ctx context.Context) error {
 		var loops errgroup.Group
 		for name, loop := range map[string]func(context.Context) error{
 			"config": e.configLoop, "clock": e.clockLoop, "couriers": e.courierLoop, "runs": e.runLoop, "rules": e.ruleLoop, "retention": e.pruneLoop,
-			"operators": e.operatorLoop,
+			"operators": e.operatorLoop, "replica": e.replicaLoop,
 		} {
 			loops.Go(func() error { e.supervise(ctx, name, loop); return nil })
 		}
 		err = loops.Wait()
+		e.signOff()
 	}
 	e.rules.end()
 	e.ready.Store(false)
@@ -144,9 +148,10 @@ func (e *Engine) Run(ctx context.Context) error {
 }
 
 // takeOver makes what a process before this one had claimed due again. On
-// PostgreSQL it may live still: there the leases must end by themselves.
+// PostgreSQL it may live still: there the replicas watch each other.
 func (e *Engine) takeOver(ctx context.Context) error {
-	if e.Store.Dialect() != "sqlite" {
+	if !e.replica.alone {
+		e.beat(ctx)
 		return nil
 	}
 	return e.Store.Write(ctx, func(t *store.Tx) error { return t.EndLeases() })
@@ -160,6 +165,9 @@ func (e *Engine) Ready(ctx context.Context) error {
 	}
 	if h := e.Store.Health(); !h.OK {
 		return fmt.Errorf("the database takes nothing since %s (%s): %w", h.Since.Format(time.RFC3339), h.Reason, h.Err)
+	}
+	if err := e.replica.gate.check(); errors.Is(err, ErrSkewed) {
+		return err
 	}
 	return e.Store.Ping(ctx)
 }

@@ -17,6 +17,9 @@ type metrics struct {
 	lines            *prometheus.CounterVec
 	operatorAlerts   *prometheus.CounterVec
 	database         prometheus.Gauge
+	replicas         prometheus.Gauge
+	skew, offline    prometheus.Gauge
+	takeovers        prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -33,9 +36,15 @@ func newMetrics() *metrics {
 		lines:          prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_log_lines_total", Help: "Log lines read, by whether they could be parsed."}, []string{"parsed"}),
 		operatorAlerts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_operator_alerts_total", Help: "What the operators of Muster were told, or would have been if they were named, by kind."}, []string{"kind"}),
 		database:       prometheus.NewGauge(prometheus.GaugeOpts{Name: "muster_database_up", Help: "Whether the database takes what is written: 1 or 0."}),
+		replicas:       prometheus.NewGauge(prometheus.GaugeOpts{Name: "muster_replicas", Help: "Replicas that live, this one too."}),
+		skew:           prometheus.NewGauge(prometheus.GaugeOpts{Name: "muster_clock_skew_seconds", Help: "How far the database's clock is ahead of this machine's; always 0 on SQLite."}),
+		offline:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "muster_offline", Help: "Whether this replica reaches none of several destinations: 1 or 0."}),
+		takeovers:      prometheus.NewCounter(prometheus.CounterOpts{Name: "muster_takeovers_total", Help: "Replicas that this one declared dead, and whose work it freed."}),
 	}
 	m.database.Set(1)
-	m.registry.MustRegister(m.events, m.opened, m.resolved, m.sends, m.restarts, m.panics, m.verdicts, m.lines, m.operatorAlerts, m.database, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.replicas.Set(1)
+	m.registry.MustRegister(m.events, m.opened, m.resolved, m.sends, m.restarts, m.panics, m.verdicts, m.lines, m.operatorAlerts, m.database, m.replicas, m.skew, m.offline, m.takeovers,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -35,10 +36,10 @@ func (e *Engine) runLoop(ctx context.Context) error {
 		at := now()
 		next, err := e.Store.NextRun(ctx)
 		var claimed []store.Run
-		if free := runsAtOne - len(slots); err == nil && free > 0 && !next.IsZero() && !next.After(at) {
+		if free := runsAtOne - len(slots); err == nil && free > 0 && e.replica.gate.check() == nil && !next.IsZero() && !next.After(at) {
 			claimed, err = e.Store.ClaimRuns(ctx, at, at.Add(runLease), free)
 		}
-		if err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrDeclaredDead) {
 			e.Log.Error("claim runs", "error", err)
 		}
 		for _, row := range claimed {

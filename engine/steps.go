@@ -29,7 +29,7 @@ func (e *Engine) step(ctx context.Context, s *setup, inc incident.Incident, run 
 		}
 		return e.endRun(ctx, s, run, runbook.Stop{Reason: err.Error()}, at)
 	}
-	callCtx, cancel := context.WithTimeout(ctx, runLease-5*time.Second)
+	callCtx, cancel := leased(ctx, time.Now().Add(runLease-5*time.Second), func() error { return nil })
 	defer cancel()
 	if run.Steps[i].InFlight() { // after a crash, too: Look decides, and nothing is applied again
 		result, err := guarded(e, "runs", func() (runbook.Result, error) {

@@ -81,7 +81,7 @@ func build(o Options) *Client {
 	if c.trip == nil {
 		c.trip = &http.Transport{
 			Proxy:       nil, // a proxy from the environment would connect in our place, unguarded
-			DialContext: c.dialer.DialContext,
+			DialContext: c.dial,
 			// A new connection for each request: it is checked by the guard, it
 			// is never one that died unnoticed, and net/http never sends a
 			// request again by itself, as it does on connections used before.
