@@ -28,6 +28,7 @@ var layers = [][]string{
 	{"store", "collect", "notify", "runbook", "chat", "ticket", "watch"},
 	pure,
 	{
+		"internal/archive",    // the form of a backup
 		"internal/benchdoc",   // the runner of the benchmarks
 		"internal/chart",      // SVG and text charts
 		"internal/id",         // UUIDv7

@@ -13,7 +13,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -158,43 +157,48 @@ func scheme(address string) string {
 	return before + "://…"
 }
 
+// migrate brings the schema up to date, or refuses one that is too new. One that
+// is a version ahead is worked with as it is: servers of the next version run
+// already, or an upgrade was taken back.
 func (s *Store) migrate(ctx context.Context) error {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
 	if s.dialect.name == postgres.name {
 		// Replicas that start together migrate one after the other.
-		var unlock func()
-		if unlock, err = s.migrationLock(ctx); err != nil {
+		unlock, err := s.migrationLock(ctx)
+		if err != nil {
 			return err
 		}
 		defer unlock()
 	}
-	p, err := goose.NewProvider(s.dialect.goose, s.write, files, options...)
+	schema, err := s.dialect.schemaVersion(ctx, s.write)
 	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
+		return err
 	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("migrate the database: %w", err)
+	newest := newestSchema()
+	if err := fits(schema, newest); err != nil {
+		return err
 	}
-	return nil
+	if schema > newest {
+		s.log.Warn("the database has the schema of the next version: this server works with it, and should be upgraded soon", "schema", schema, "own", newest)
+		return nil
+	}
+	return s.dialect.up(ctx, s.write, newest)
 }
 
-// migrationLock takes PostgreSQL's advisory lock of this program's migrations.
+// migrationKey names PostgreSQL's advisory lock of this program's migrations: "muster".
+const migrationKey = 0x6d7573746572
+
+// migrationLock takes it.
 func (s *Store) migrationLock(ctx context.Context) (unlock func(), err error) {
-	const key = 0x6d7573746572 // "muster"
 	conn, err := s.read.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, key); err != nil {
+	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, migrationKey); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("wait for migrations: %w", err)
 	}
 	return func() {
-		conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, key)
+		conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, migrationKey)
 		conn.Close()
 	}, nil
 }

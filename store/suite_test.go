@@ -95,8 +95,13 @@ var suite = []struct {
 	{"prune: each kind", testPrune},
 	{"prune: not what is needed", testPruneKeeps},
 	{"migrations: up, down, up", testMigrations},
+	{"backup: restored, it is the same", testBackup},
+	{"backup: under load", testBackupUnderLoad},
+	{"restore: refusals", testRestoreRefuses},
 	{"hostile text", testHostileText},
 }
+
+var discard = slog.New(slog.DiscardHandler)
 
 // open opens a database and runs its committer until the test ends.
 func open(t testing.TB, address string) *store.Store {

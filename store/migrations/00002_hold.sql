@@ -38,7 +38,16 @@ CREATE INDEX incidents_quarantined ON incidents (org) WHERE waits = 'quarantined
 CREATE INDEX outbox_quarantined ON outbox (org) WHERE state = 'quarantined';
 CREATE INDEX runs_open ON runs (id) WHERE ended_at IS NULL;
 
+-- Restores of a backup: judged_at is when what had been due was judged anew.
+CREATE TABLE restores (
+    id          TEXT PRIMARY KEY,
+    made_at     BIGINT NOT NULL,
+    restored_at BIGINT NOT NULL,
+    judged_at   BIGINT
+);
+
 -- +goose Down
+DROP TABLE restores;
 DROP INDEX runs_open;
 DROP INDEX outbox_quarantined;
 DROP INDEX incidents_quarantined;
