@@ -53,6 +53,7 @@ func (e *Engine) step(ctx context.Context, s *setup, inc incident.Incident, run 
 	if err != nil {
 		return err
 	}
+	row.Due = at // when its lease has ended, nothing is in flight: who finds it then looks at once
 	var refused string
 	err = e.Store.Write(ctx, func(t *store.Tx) (err error) { // committed before anything is done
 		if run.State == runbook.Approved { // here, so that of two runs against one target one sees the other

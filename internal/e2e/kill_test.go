@@ -70,6 +70,10 @@ func TestKill9(t *testing.T) {
 			for _, station := range paging(t) {
 				g.dieAt(station, 10+g.random.IntN(50))
 			}
+			for range 2 { // an answer before its commit shows only here
+				g.dieAt("staged", 1+g.random.IntN(20))
+				g.dieAt("flushed", 1+g.random.IntN(20))
+			}
 			for range 3 {
 				g.killAfter(time.Duration(300+g.random.IntN(500)) * time.Millisecond)
 			}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"testing"
 
 	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/klauspost/compress/s2"
@@ -17,16 +18,7 @@ import (
 func (g *siege) read(promises []promise) {
 	t := g.t
 	t.Helper()
-	driver, address := "sqlite", "file:"+g.database+"?mode=ro"
-	if strings.Contains(g.database, "://") {
-		driver, address = "pgx", g.database
-	}
-	db, err := sql.Open(driver, address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-
+	db := open(t, g.database)
 	missing := map[string]string{} // keys, by the id of the event
 	for _, p := range promises {
 		missing[p.Event] = p.Key
@@ -34,7 +26,7 @@ func (g *siege) read(promises []promise) {
 	if len(missing) != len(promises) {
 		t.Errorf("%d promises name %d events", len(promises), len(missing))
 	}
-	err = each(db, `SELECT body FROM segments`, func(packed []byte) error {
+	err := each(db, `SELECT body FROM segments`, func(packed []byte) error {
 		data, err := s2.Decode(nil, packed)
 		if err != nil {
 			return err
@@ -71,6 +63,21 @@ func (g *siege) read(promises []promise) {
 		}
 		lost(g, of.table, missing)
 	}
+}
+
+// open opens the database of a server, to look at it.
+func open(t *testing.T, database string) *sql.DB {
+	t.Helper()
+	driver, address := "sqlite", "file:"+database+"?mode=ro"
+	if strings.Contains(database, "://") {
+		driver, address = "pgx", database
+	}
+	db, err := sql.Open(driver, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
 }
 
 func lost(g *siege, what string, missing map[string]string) {

@@ -1,0 +1,99 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/internal/pgtest"
+)
+
+// TestLostCommit loses the answers to commits that went through. Senders are
+// told to try again and do; what they sent is one alert, one incident and one
+// page, and a receipt that was stored is no reason to page again.
+func TestLostCommit(t *testing.T) {
+	t.Parallel()
+	pager := newPager(t, 200*time.Millisecond)
+	dsn := pgtest.DSN(t)
+	g := newGate(t, dsn)
+	s := serve(t, "muster", g.DSN, "--config", write(t, t.TempDir(), "shop.yaml", shop(pager.URL, 1)))
+
+	const events = 10
+	var due []string
+	for n := range events {
+		key := fmt.Sprintf("lost-%d-", n)
+		body := fmt.Appendf(nil, `{"title":"disk %d full","key":%q,"service":"s0","severity":"critical"}`, n, key)
+		g.lose(key)
+		if got, err := s.send(ownKey, body); err == nil {
+			t.Fatalf("event %d: its commit had no answer, and it was answered %+v", n, got)
+		}
+		var got accepted
+		err := eventually(10*time.Second, func() (err error) { got, err = s.send(ownKey, body); return err })
+		if err != nil {
+			t.Fatalf("event %d: %v", n, err)
+		}
+		due = append(due, got.Incident)
+	}
+	// The receipts of the last pages: their commits have no answer either.
+	for n, tried := 0, 0; n < 2 && tried < 5; tried++ {
+		before := len(pager.Requests())
+		got, err := s.send(ownKey, fmt.Appendf(nil, `{"title":"disk full","key":"receipt-%d","service":"s0","severity":"critical"}`, tried))
+		if err != nil {
+			t.Fatal(err)
+		}
+		due = append(due, got.Incident)
+		err = eventually(20*time.Second, func() error {
+			for _, p := range pager.Requests()[before:] {
+				if p.Header.Get("Idempotency-Key") != "" && len(p.ID) > len(got.Incident) && p.ID[:len(got.Incident)] == got.Incident {
+					g.lose(p.ID) // the pager answers a while later
+					n++
+					return nil
+				}
+			}
+			return fmt.Errorf("incident %s was not paged", got.Incident)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(400 * time.Millisecond)
+	}
+	if n := g.losses(); n != events+2 {
+		t.Errorf("%d answers to commits were lost, want %d", n, events+2)
+	}
+
+	alerts, err := s.alerts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	incidents, err := s.incidents()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(alerts) != len(due) || len(incidents) != len(due) {
+		t.Errorf("%d alerts and %d incidents for %d problems", len(alerts), len(incidents), len(due))
+	}
+	err = eventually(45*time.Second, func() error {
+		if wrong := judge(due, pager.pages(), nil); len(wrong) > 0 {
+			return fmt.Errorf("%v", wrong)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	// No page is on its way, nor will one go out again.
+	var waiting int
+	err = eventually(10*time.Second, func() error {
+		if err := open(t, dsn).QueryRow(`SELECT count(*) FROM outbox WHERE kind = 'page' AND state <> 'sent'`).Scan(&waiting); err != nil || waiting > 0 {
+			return fmt.Errorf("%d pages wait: %w", waiting, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if n := len(pager.pages()); n != len(due) {
+		t.Errorf("%d pages for %d incidents", n, len(due))
+	}
+	s.stop(t)
+}
