@@ -31,6 +31,7 @@ var layers = [][]string{
 		"internal/archive",    // the form of a backup
 		"internal/benchdoc",   // the runner of the benchmarks
 		"internal/chart",      // SVG and text charts
+		"internal/faultdisk",  // a disk under SQLite that loses its power
 		"internal/id",         // UUIDv7
 		"internal/jsonscan",   // JSON: positions, depth, duplicates
 		"internal/pgtest",     // a PostgreSQL for tests
@@ -73,7 +74,7 @@ var computing = []string{"github.com/tidwall/gjson", "go.yaml.in/yaml/v3", "cel.
 var headerOnly = []string{"event"}
 
 // testOnly are packages that no production code may import.
-var testOnly = map[string][]string{"internal/pgtest": {"internal/testreport"}}
+var testOnly = map[string][]string{"internal/pgtest": {"internal/testreport"}, "internal/faultdisk": nil}
 
 func TestLayers(t *testing.T) {
 	eachFile(t, func(name string, file *ast.File, fset *token.FileSet) {
