@@ -31,3 +31,7 @@ func (t *Tx) Ask(query string) (value string, err error) {
 
 // Reader gives one of the readers' connections to a test alone.
 func (s *Store) Reader(ctx context.Context) (*sql.Conn, error) { return s.read.Conn(ctx) }
+
+// NextDueText is the statement of NextDue, for tests that ask how it is carried
+// out.
+const NextDueText = nextDue

@@ -188,13 +188,28 @@ func (t *Tx) EndLeases() error {
 }
 
 // NextDue returns when the next row of the outbox is due, or the zero instant.
-// Busy destinations are left out, as by Claim.
+// Busy destinations are left out, as by Claim. It reads a row or two for each
+// destination, however many wait there, and the rows that are leased.
 func (s *Store) NextDue(ctx context.Context, busy ...string) (time.Time, error) {
 	var due sql.NullInt64
 	exclude, args := free(busy, 1)
-	err := s.read.QueryRowContext(ctx, `SELECT min(CASE WHEN lease_until > due THEN lease_until ELSE due END) FROM outbox WHERE state = 'pending'`+exclude, args...).Scan(&due)
+	err := s.read.QueryRowContext(ctx, fmt.Sprintf(nextDue, exclude), args...).Scan(&due)
 	return instant(due), wrap("next due", err)
 }
+
+const nextDue = `
+	WITH RECURSIVE waiting (destination) AS (
+		SELECT min(destination) FROM outbox WHERE state = 'pending' AND lease_until = 0
+		UNION ALL
+		SELECT (SELECT min(destination) FROM outbox WHERE state = 'pending' AND lease_until = 0 AND destination > waiting.destination)
+		FROM waiting WHERE destination IS NOT NULL
+	)
+	SELECT min(due) FROM (
+		SELECT (SELECT min(due) FROM outbox WHERE state = 'pending' AND lease_until = 0 AND destination = waiting.destination) AS due
+		FROM waiting WHERE destination IS NOT NULL%[1]s
+		UNION ALL
+		SELECT CASE WHEN lease_until > due THEN lease_until ELSE due END FROM outbox WHERE state = 'pending' AND lease_until > 0%[1]s
+	) AS next`
 
 // Sent stores that a claimed row was accepted by its receiver. It reports
 // false if the lease was lost meanwhile. A row whose revision grew while it was

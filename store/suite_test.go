@@ -56,6 +56,7 @@ var suite = []struct {
 	name string
 	run  func(*testing.T, fixture)
 }{
+	{"outbox: what is due next is found by an index", testNextDueByIndex},
 	{"units: all or nothing, each alone", testUnits},
 	{"units: of one commit see each other", testUnitsSeeEachOther},
 	{"units: a statement that fails", testBrokenStatement},

@@ -46,7 +46,13 @@ CREATE TABLE restores (
     judged_at   BIGINT
 );
 
+-- When the outbox has something to do next, without reading all that waits.
+CREATE INDEX outbox_free ON outbox (destination, due) WHERE state = 'pending' AND lease_until = 0;
+CREATE INDEX outbox_leased ON outbox (lease_until) WHERE state = 'pending' AND lease_until > 0;
+
 -- +goose Down
+DROP INDEX outbox_leased;
+DROP INDEX outbox_free;
 DROP TABLE restores;
 DROP INDEX runs_open;
 DROP INDEX outbox_quarantined;
