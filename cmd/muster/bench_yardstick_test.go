@@ -2,12 +2,9 @@ package main
 
 import (
 	"bytes"
-	"database/sql"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -33,71 +30,6 @@ func BenchmarkSync(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N), "µs/sync")
-	b.ReportMetric(0, "ns/op")
-}
-
-// BenchmarkRows inserts rows of about 330 bytes into one table with one index,
-// by one connection: as many a commit as an intake has events there, about.
-// No HTTP, nothing parsed, nothing decided. One op is a commit.
-func BenchmarkRows(b *testing.B) {
-	eachDatabase(b, func(b *testing.B, database string) {
-		for _, rows := range []int{8, 512} {
-			b.Run(fmt.Sprint(rows), func(b *testing.B) { benchmarkRows(b, database, rows) })
-		}
-	})
-}
-
-func benchmarkRows(b *testing.B, database string, rows int) {
-	driver, address := "pgx", benchDatabase(b, database)
-	if database == "sqlite" {
-		driver, address = "sqlite", "file:"+address+"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=wal_autocheckpoint(4000)"
-	}
-	db, err := sql.Open(driver, address)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer db.Close()
-	db.SetMaxOpenConns(1)
-	if _, err := db.Exec(`CREATE TABLE rows (id TEXT PRIMARY KEY, body TEXT NOT NULL)`); err != nil {
-		b.Fatal(err)
-	}
-	const most = 64 // rows a statement
-	var values strings.Builder
-	for i := range min(rows, most) {
-		if i > 0 {
-			values.WriteByte(',')
-		}
-		fmt.Fprintf(&values, "($%d,$%d)", 2*i+1, 2*i+2)
-	}
-	insert, err := db.Prepare("INSERT INTO rows (id, body) VALUES " + values.String())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer insert.Close()
-
-	body := strings.Repeat("x", 330-36)
-	args := make([]any, 2*min(rows, most))
-	n := 0
-	for b.Loop() {
-		tx, err := db.Begin()
-		if err != nil {
-			b.Fatal(err)
-		}
-		in := tx.Stmt(insert)
-		for range max(1, rows/most) {
-			for i := 0; i < len(args); i += 2 {
-				n++
-				args[i], args[i+1] = fmt.Sprintf("%020d-%015d", n, n*7919%1e9), body
-			}
-			if _, err := in.Exec(args...); err != nil {
-				b.Fatal(err)
-			}
-		}
-		if err := tx.Commit(); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "rows/s")
 	b.ReportMetric(0, "ns/op")
 }
 
