@@ -184,7 +184,7 @@ func (c *Client) roundTrip(req *http.Request) (*http.Response, error) {
 		done(err)
 		return nil, err
 	}
-	resp, err := c.trip.RoundTrip(req)
+	resp, err := c.trip.RoundTrip(req.WithContext(gatedBy(req.Context())))
 	if err != nil {
 		err = Classify(err)
 		done(err)

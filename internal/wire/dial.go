@@ -18,7 +18,7 @@ func (c *Client) Dial(ctx context.Context, network, addr string) (net.Conn, erro
 		return nil, fmt.Errorf("dial: %w: network %q is not TCP", ErrRefused, network)
 	}
 	life, cancel := context.WithTimeout(ctx, c.opt.Timeout)
-	conn, err := c.dial(life, network, addr)
+	conn, err := c.dial(gatedBy(life), network, addr)
 	if err != nil {
 		cancel()
 		return nil, Classify(err)

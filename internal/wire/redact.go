@@ -36,7 +36,9 @@ type redacted struct {
 
 func (r redacted) Error() string { return r.text }
 
-func (r redacted) Is(target error) bool { return errors.Is(r.err, target) }
+func (r redacted) Is(target error) bool {
+	return errors.Is(r.err, target) || target == errUnreached && unreached(r.err)
+}
 
 func (r redacted) As(target any) bool {
 	out, ok := target.(*Later)
