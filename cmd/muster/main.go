@@ -39,6 +39,11 @@ type commands struct {
 	Demo   demoCmd    `cmd:"" group:"Server" help:"Watch one incident, from a bad release to a postmortem, on this machine."`
 	Number versionCmd `cmd:"" name:"version" group:"Server" help:"Show the version."`
 
+	Backup  backupCmd  `cmd:"" group:"Database" help:"Write all of the database into one file, while servers run."`
+	Verify  verifyCmd  `cmd:"" group:"Database" help:"Check a backup, and restore nothing."`
+	Restore restoreCmd `cmd:"" group:"Database" help:"Put a backup into an empty database; the servers are stopped."`
+	Migrate migrateCmd `cmd:"" group:"Database" help:"Show which schema the database has, or take it down for an older version."`
+
 	Validate validateCmd `cmd:"" group:"Configuration" help:"Check configuration files, without a server."`
 	Diff     diffCmd     `cmd:"" group:"Configuration" help:"Show what apply would change."`
 	Apply    applyCmd    `cmd:"" group:"Configuration" help:"Put configuration files into force."`
@@ -147,7 +152,7 @@ func parse(parser *kong.Kong, args []string) (parsed *kong.Context, err error) {
 
 func groups() []kong.Group {
 	var out []kong.Group
-	for _, title := range []string{"Server", "Configuration", "Signals", "Incidents", "On call", "Automation", "Access"} {
+	for _, title := range []string{"Server", "Database", "Configuration", "Signals", "Incidents", "On call", "Automation", "Access"} {
 		out = append(out, kong.Group{Key: title, Title: title})
 	}
 	return out

@@ -42,7 +42,7 @@ func NewReader(from io.Reader) (*Reader, error) {
 	switch {
 	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, err
-	case string(start[:n]) != magic[:n] && string(start[:min(n, 14)]) == magic[:min(n, 14)]:
+	case n == len(magic) && string(start[:14]) == magic[:14] && start[14] > '1' && start[14] <= '9' && start[15] == '\n':
 		return nil, fmt.Errorf("the backup has form %q, this program reads %q: use a newer one", start, magic)
 	case n < len(magic) || string(start) != magic:
 		return nil, r.damage("it does not begin like a backup of Muster")
