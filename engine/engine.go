@@ -126,6 +126,9 @@ func (e *Engine) Run(ctx context.Context) error {
 		err = e.load(ctx)
 	}
 	if err == nil {
+		err = e.judgeRestored(ctx)
+	}
+	if err == nil {
 		err = e.restoreRules(ctx)
 	}
 	if err == nil {

@@ -48,6 +48,9 @@ func facts(inc incident.Incident) []notify.Fact {
 		{Name: "Since", Value: inc.OpenedAt.Format("2006-01-02 15:04:05 UTC")},
 		{Name: "Alerts", Value: fmt.Sprintf("%d firing of %d", inc.Firing, inc.Alerts)},
 	}
+	if !inc.RestoredAt.IsZero() {
+		f = append(f, notify.Fact{Name: "Restored", Value: fmt.Sprintf("Muster was restored at %s from a backup of %s; what happened in between is not known here", instantText(inc.RestoredAt), instantText(inc.RestoredFrom))})
+	}
 	switch inc.Status {
 	case incident.Acknowledged:
 		f = append(f, notify.Fact{Name: "Acknowledged by", Value: name(inc.AckedBy)})

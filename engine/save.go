@@ -69,7 +69,7 @@ func (s *setup) send(t *store.Tx, inc incident.Incident, kind, place string, o o
 	o.At = at
 	body, _ := json.Marshal(o) // strings and an instant: cannot fail
 	key := inc.ID + "/" + kind + "/" + place
-	if o.Run != "" {
+	if o.Name != "" {
 		key += "/" + o.Run + "/" + o.Name
 	}
 	t.Send(store.Outgoing{ID: key, Org: inc.Org, Incident: inc.ID, Kind: kind, Destination: store.Destination(inc.Org, o.Connection), Place: place, Due: at, Body: body})

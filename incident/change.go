@@ -239,6 +239,21 @@ func Mend(inc Incident, what string, now time.Time) Change {
 	return c
 }
 
+// Restore tells that Muster was restored, at an instant, from a backup that was
+// made before: nobody knows what happened to the incident in between. One that
+// was triggered climbs anew from the first step. It is told once of a restore.
+func Restore(inc Incident, backup, restored, now time.Time) Change {
+	c := Change{Incident: inc}
+	if !inc.Open() || inc.RestoredAt.Equal(instant(restored)) {
+		return c
+	}
+	c.add(restored, Engine, Restored, Data{Backup: instant(backup)})
+	if inc.Status == Triggered {
+		c = c.Then(Retrigger(c.Incident, "Muster was restored from a backup", now, Engine))
+	}
+	return c
+}
+
 // Note writes something down.
 func Note(inc Incident, text string, now time.Time, by Cause) (Change, error) {
 	if text == "" {

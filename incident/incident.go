@@ -55,12 +55,14 @@ type Incident struct {
 	Exhausted    bool      `json:"exhausted,omitempty"` // every step was notified and nobody came
 	ResolvedAt   time.Time `json:"resolved_at,omitzero"`
 	ResolvedBy   string    `json:"resolved_by,omitempty"`
-	Firing       int       `json:"firing"`         // alerts that fire now
-	Alerts       int       `json:"alerts"`         // alerts there ever were
-	Hold         string    `json:"hold,omitempty"` // the run whose verdict is awaited; until then the incident does not resolve by itself
-	Seq          int64     `json:"seq"`            // of the last timeline entry
-	Shown        int64     `json:"shown"`          // of the last entry that changed what messages show
-	Version      int64     `json:"version"`        // for compare-and-set; the store counts it
+	RestoredAt   time.Time `json:"restored_at,omitzero"`   // when Muster was restored last while it was open …
+	RestoredFrom time.Time `json:"restored_from,omitzero"` // … and when the backup was made
+	Firing       int       `json:"firing"`                 // alerts that fire now
+	Alerts       int       `json:"alerts"`                 // alerts there ever were
+	Hold         string    `json:"hold,omitempty"`         // the run whose verdict is awaited; until then the incident does not resolve by itself
+	Seq          int64     `json:"seq"`                    // of the last timeline entry
+	Shown        int64     `json:"shown"`                  // of the last entry that changed what messages show
+	Version      int64     `json:"version"`                // for compare-and-set; the store counts it
 }
 
 // Open tells whether the incident is not resolved.

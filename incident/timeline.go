@@ -29,12 +29,13 @@ const (
 	TicketCreated   Kind = "ticket_created"   // a tracker has an issue of it
 	TicketCommented Kind = "ticket_commented" // the issue was told of the end
 	Postmortem      Kind = "postmortem"       // the draft was written
+	Restored        Kind = "restored"         // Muster was restored from a backup; what happened since is not known
 )
 
 // Kinds lists every kind, in the order of a typical incident.
 var Kinds = []Kind{
 	Opened, AlertAdded, SeverityRaised, Escalated, Notified, NotifyFailed, Exhausted, Acked, Retriggered, SnoozeBegan, Reassigned,
-	Noted, RunPlanned, RunApproved, RunRejected, RunStep, RunVerdict, AlertResolved, ResolvedEntry, TicketCreated, TicketCommented, Postmortem,
+	Noted, RunPlanned, RunApproved, RunRejected, RunStep, RunVerdict, AlertResolved, ResolvedEntry, TicketCreated, TicketCommented, Postmortem, Restored,
 }
 
 // Shows tells whether an entry of this kind changes what the incident's
@@ -107,6 +108,7 @@ type Data struct {
 	Hold     bool      `json:"hold,omitempty"` // from here on the incident waits for the run's verdict
 	Verdict  string    `json:"verdict,omitempty"`
 	URL      string    `json:"url,omitempty"`
+	Backup   time.Time `json:"backup,omitzero"` // when the backup was made that Muster was restored from
 }
 
 // Apply returns the incident as it is after the entry. It is the only place
@@ -163,6 +165,8 @@ func (i Incident) Apply(e Entry) Incident {
 		i.ResolvedAt, i.ResolvedBy = e.At, string(e.Actor)
 		i.Firing = 0 // a human may resolve while alerts fire: they are closed with it
 		i.Hold = ""
+	case Restored:
+		i.RestoredAt, i.RestoredFrom = e.At, d.Backup
 	case RunStep:
 		if d.Hold && i.Open() {
 			i.Hold = d.Run
