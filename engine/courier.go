@@ -18,24 +18,26 @@ const (
 	lease       = 30 * time.Second // longer than any send may take (sendLimit)
 	leaseMargin = 5 * time.Second  // before the end of a lease, when nothing is sent any more
 	sendLimit   = 20 * time.Second
-	maxInFlight = 256             // sends at a time, of all destinations
+	maxInFlight = 1024            // sends at a time, of all destinations
 	perDest     = 8               // sends at a time, of one destination: one that hangs costs others nothing
 	sendGrace   = 8 * time.Second // what is in flight when the engine stops may take so long still
 	giveUpAfter = 24 * time.Hour  // after a row was first due
-	updateTries = 100             // of a message that cannot be edited; the next change tries again
+	editFor     = 6 * time.Hour   // a message that cannot be edited is tried so long; the next change tries again
 )
 
 // couriers is the state of the loop that empties the outbox.
 type couriers struct {
 	wake     waker
+	detours  waker // of the loop that passes pages on
 	mu       sync.Mutex
 	inFlight map[string]int // by destination
 	sum      int
 	last     map[string]chan struct{} // by incident and place: closed when the send begun last has ended
+	known    map[string]*health       // by destination
 }
 
 func newCouriers() couriers {
-	return couriers{wake: newWaker(), inFlight: map[string]int{}, last: map[string]chan struct{}{}}
+	return couriers{wake: newWaker(), detours: newWaker(), inFlight: map[string]int{}, last: map[string]chan struct{}{}, known: map[string]*health{}}
 }
 
 // courierLoop claims what is due and sends it, each row in a goroutine of its
@@ -70,28 +72,20 @@ func (e *Engine) courierLoop(ctx context.Context) error {
 // claim leases what is due and has a free hand, and tells when to ask again;
 // what waits for a busy destination waits for the end of a send, which wakes us.
 func (e *Engine) claim(ctx context.Context, at time.Time) (claimed []store.Outgoing, next time.Time, err error) {
-	free, busy := e.couriers.room()
+	free, busy, narrow, again := e.couriers.room(at)
 	if free, next = e.replica.sendable(free, at); free <= 0 {
 		return nil, next, nil
 	}
 	next, err = e.Store.NextDue(ctx, busy...)
 	if err != nil || next.IsZero() || next.After(at) {
+		if !again.IsZero() && (next.IsZero() || again.Before(next)) {
+			next = again // a destination that fails is tried again then
+		}
 		return nil, next, err
 	}
 	e.At(stationClaim)
-	claimed, err = e.Store.Claim(ctx, at, at.Add(lease), free, perDest, busy)
+	claimed, err = e.Store.Claim(ctx, at, at.Add(lease), free, perDest, busy, narrow...)
 	return claimed, next, err
-}
-
-func (c *couriers) room() (free int, busy []string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for destination, n := range c.inFlight {
-		if n >= perDest {
-			busy = append(busy, destination)
-		}
-	}
-	return maxInFlight - c.sum, busy
 }
 
 // begin counts a send. What it returns first is closed when the send before it
@@ -100,7 +94,12 @@ func (c *couriers) room() (free int, busy []string) {
 func (c *couriers) begin(o store.Outgoing) (before <-chan struct{}, ended func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.inFlight[o.Destination]++
+	if c.inFlight[o.Destination] == 0 {
+		c.at(o.Destination).moved = now()
+	}
+	if c.inFlight[o.Destination]++; c.inFlight[o.Destination] == perDest {
+		c.detours.now() // it may stall
+	}
 	c.sum++
 	place := o.Incident + " " + o.Place
 	earlier, own := c.last[place], make(chan struct{})
@@ -119,6 +118,7 @@ func (c *couriers) begin(o store.Outgoing) (before <-chan struct{}, ended func()
 			delete(c.inFlight, o.Destination)
 		}
 		c.sum--
+		c.at(o.Destination).moved = now()
 		c.mu.Unlock()
 		c.wake.now()
 	}
@@ -132,6 +132,7 @@ var errMoot = errors.New("nobody needs it any more")
 func (e *Engine) deliver(ctx context.Context, o store.Outgoing, before <-chan struct{}, until time.Time) {
 	leased, told, cancel := e.replica.leased(ctx, o.Destination, until)
 	defer cancel()
+	defer e.hurry(context.WithoutCancel(ctx), o)()
 	select {
 	case <-before:
 	case <-leased.Done():
@@ -218,6 +219,7 @@ func (e *Engine) sent(t *store.Tx, o store.Outgoing, out outcome) error {
 // failed stores that a row was not sent: again later, or never.
 func (e *Engine) failed(ctx context.Context, o store.Outgoing, cause error) {
 	refused, after := wire.Verdict(cause)
+	failing, _ := e.couriers.failing(now(), e.Pace)
 	err := e.Store.Write(ctx, func(t *store.Tx) error {
 		at := now()
 		switch {
@@ -225,7 +227,7 @@ func (e *Engine) failed(ctx context.Context, o store.Outgoing, cause error) {
 			_, err := t.Give(o, "cancelled", cause.Error(), at)
 			return err
 		case refused || givenUp(o, at):
-			held, err := t.Give(o, "failed", cause.Error(), at)
+			held, err := t.Give(o, "failed", cause.Error(), at, failing...)
 			if err != nil || !held || o.Kind == rowUpdate {
 				return err
 			}
@@ -240,13 +242,7 @@ func (e *Engine) failed(ctx context.Context, o store.Outgoing, cause error) {
 			}
 			return e.record(t, s, o.Incident, incident.Engine, incident.NotifyFailed, data, at)
 		default:
-			due := at.Add(max(after, backoff(o.Attempt)))
-			o, atOnce := e.replica.handBack(o, cause)
-			if atOnce {
-				due = at
-			}
-			_, err := t.Later(o, due, cause.Error())
-			return err
+			return e.later(t, o, cause, after, at, failing)
 		}
 	})
 	level := e.Log.Warn
@@ -263,7 +259,7 @@ func (e *Engine) failed(ctx context.Context, o store.Outgoing, cause error) {
 // givenUp tells whether a row was tried for long enough.
 func givenUp(o store.Outgoing, at time.Time) bool {
 	if o.Kind == rowUpdate {
-		return o.Attempt >= updateTries
+		return !o.FirstDue.IsZero() && at.Sub(o.FirstDue) > editFor
 	}
 	var first struct { // its own due is that of the last attempt
 		Page time.Time `json:"not_before"`
@@ -278,10 +274,27 @@ func givenUp(o store.Outgoing, at time.Time) bool {
 	return at.Sub(first.Page) > giveUpAfter
 }
 
-// backoff is how long after attempt n the next one comes: 2 s, doubling to a
-// minute; a page must not wait longer than a policy step usually does.
-func backoff(attempt int64) time.Duration {
-	return min(time.Minute, time.Second<<min(attempt, 10))
+// later puts a row off that was not sent. If that would come too late for a
+// page, the person's next contact method is tried now.
+func (e *Engine) later(t *store.Tx, o store.Outgoing, cause error, after time.Duration, at time.Time, failing []string) error {
+	again := at.Add(e.Pace.retry(o.Tries, after))
+	o, atOnce := e.replica.handBack(o, cause)
+	if atOnce { // by another replica
+		again = at
+	}
+	held, err := t.Later(o, again, cause.Error())
+	if err != nil || !held || o.Kind != incident.Page || o.Passed {
+		return err
+	}
+	inc, err := t.Incident(o.Org, o.Incident)
+	if err != nil {
+		return err
+	}
+	due, calls := deadline(inc, o)
+	if calls && (o.Tries+1 >= e.Pace.Tries || again.After(e.Pace.passAt(firstDue(o), due))) {
+		return e.passOn(t, o, cause.Error(), at, failing)
+	}
+	return nil
 }
 
 // sendOne does what the row asks for.
@@ -387,6 +400,7 @@ func (e *Engine) transmit(ctx context.Context, s *setup, inc incident.Incident, 
 	m.Now = now()
 	e.At(stationSending)
 	receipt, err := kind.Send(ctx, l.wire, l.settings, address, m)
+	e.heard(inc.Org, connection, err)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -43,6 +43,7 @@ type Deps struct {
 	Tails    []TailFile           // log files to follow
 	Keep     store.Keep           // retention
 	Node     string               // name of this replica, for logs
+	Pace     Pace                 // how sending goes on when something fails
 	At       func(station string) // called at each of Stations: tests let the process die there; nil in production
 }
 
@@ -78,6 +79,7 @@ func New(d Deps) *Engine {
 	if e.At == nil {
 		e.At = func(string) {}
 	}
+	e.Pace = e.Pace.filled()
 	e.clock, e.reload = newWaker(), newWaker()
 	e.couriers = newCouriers()
 	e.runs = newRuns()
@@ -97,6 +99,7 @@ func New(d Deps) *Engine {
 func (e *Engine) woken(w store.Woken) {
 	if w.Outbox {
 		e.couriers.wake.now()
+		e.couriers.detours.now()
 	}
 	if w.Incidents {
 		e.clock.now()
@@ -135,7 +138,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.ready.Store(true)
 		var loops errgroup.Group
 		for name, loop := range map[string]func(context.Context) error{
-			"config": e.configLoop, "clock": e.clockLoop, "couriers": e.courierLoop, "runs": e.runLoop, "rules": e.ruleLoop, "retention": e.pruneLoop,
+			"config": e.configLoop, "clock": e.clockLoop, "couriers": e.courierLoop, "detours": e.detourLoop, "runs": e.runLoop, "rules": e.ruleLoop, "retention": e.pruneLoop,
 			"operators": e.operatorLoop, "replica": e.replicaLoop,
 		} {
 			loops.Go(func() error { e.supervise(ctx, name, loop); return nil })

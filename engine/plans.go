@@ -64,7 +64,7 @@ func (e *Engine) plan(ctx context.Context, s *setup, inc incident.Incident, run 
 	if failed != nil {
 		refused, after := wire.Verdict(failed)
 		if !refused && row.Attempt < planTries {
-			row.Due = at.Add(max(after, backoff(row.Attempt)))
+			row.Due = at.Add(e.Pace.retry(int(row.Attempt)-1, after))
 			return e.Store.Write(ctx, func(t *store.Tx) error { return t.SaveRun(row) })
 		}
 		return e.unplanned(ctx, s, run, row, "no plan could be made: "+failed.Error(), at)

@@ -69,6 +69,8 @@ type options struct {
 	steps    []runbook.Step
 	tails    []engine.TailFile
 	resolve  func(string) (string, error)
+	pace     engine.Pace
+	network  *wire.Client // that of loopback if nil
 }
 
 // start runs an engine until the test ends, end or kill is called.
@@ -84,10 +86,14 @@ func start(t *testing.T, address string, o options) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	network := o.network
+	if network == nil {
+		network = wire.New(wire.Options{Now: time.Now, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	}
 	channels, steps := append(o.channels, notify.Kinds...), append(o.steps, runbook.Steps...)
 	r.Engine = engine.New(engine.Deps{
 		Store: r.store, Channels: channels, Steps: steps, Trackers: ticket.Trackers, Kinds: engine.KindsOf(channels, steps, ticket.Trackers),
-		Wire:    wire.New(wire.Options{Now: time.Now, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}),
+		Wire: network, Pace: o.pace,
 		Resolve: o.resolve, Key: key, Log: log, URL: "https://muster.example", Tails: o.tails, Keep: store.Keep{Tombstones: time.Hour},
 	})
 	ctx, stop := context.WithCancel(context.Background())

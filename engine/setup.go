@@ -295,13 +295,14 @@ func (s *setup) shiftsOf(user string, at time.Time) []string {
 
 // A link is an open way out: what a send or a step needs to use a connection.
 type link struct {
-	settings config.Settings // resolved, with the address as "url": it holds secrets
-	wire     *wire.Client
+	settings   config.Settings // resolved, with the address as "url": it holds secrets
+	wire       *wire.Client
+	connection string // its slug; "" is the plain network
 }
 
 // open resolves the secrets of a connection; "" is the plain network.
 func (e *Engine) open(s *setup, slug string) (link, error) {
-	l := link{settings: config.Settings{}, wire: e.Wire}
+	l := link{settings: config.Settings{}, wire: e.Wire, connection: slug}
 	if slug == "" {
 		return l, nil
 	}

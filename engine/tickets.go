@@ -49,6 +49,7 @@ func (e *Engine) openTicket(ctx context.Context, s *setup, inc incident.Incident
 		Key: inc.ID, Title: fmt.Sprintf("#%d %s", inc.Number, inc.Title), Body: ticketBody(inc, e.URL),
 		Labels: []string{"incident", "service::" + inc.Service, strings.ToLower(inc.Severity.SEV())},
 	})
+	e.heard(inc.Org, l.connection, err)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -84,7 +85,9 @@ func (e *Engine) endTicket(ctx context.Context, s *setup, inc incident.Incident)
 	if err != nil {
 		return outcome{}, err
 	}
-	if err := tracker.Comment(ctx, l.wire, l.settings, set, ref, inc.ID+"/resolved", ticketEnd(inc, entries, e.URL)); err != nil {
+	err = tracker.Comment(ctx, l.wire, l.settings, set, ref, inc.ID+"/resolved", ticketEnd(inc, entries, e.URL))
+	e.heard(inc.Org, l.connection, err)
+	if err != nil {
 		return outcome{}, err
 	}
 	return outcome{at: now(), record: incident.TicketCommented, data: incident.Data{URL: ref.URL}}, nil

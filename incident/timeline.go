@@ -21,6 +21,7 @@ const (
 	Noted           Kind = "note"             // somebody wrote something down
 	Notified        Kind = "notified"         // a notification left and was accepted
 	NotifyFailed    Kind = "notify_failed"    // a notification was refused for good
+	NotifyDelayed   Kind = "notify_delayed"   // a page does not get through yet: it is tried again, and the person's next contact method meanwhile
 	RunPlanned      Kind = "run_planned"      // a runbook was proposed, with its plan
 	RunApproved     Kind = "run_approved"     // somebody approved the plan
 	RunRejected     Kind = "run_rejected"     // somebody rejected it, or the approval expired, or the budget refused
@@ -34,7 +35,7 @@ const (
 
 // Kinds lists every kind, in the order of a typical incident.
 var Kinds = []Kind{
-	Opened, AlertAdded, SeverityRaised, Escalated, Notified, NotifyFailed, Exhausted, Acked, Retriggered, SnoozeBegan, Reassigned,
+	Opened, AlertAdded, SeverityRaised, Escalated, Notified, NotifyFailed, NotifyDelayed, Exhausted, Acked, Retriggered, SnoozeBegan, Reassigned,
 	Noted, RunPlanned, RunApproved, RunRejected, RunStep, RunVerdict, AlertResolved, ResolvedEntry, TicketCreated, TicketCommented, Postmortem, Restored,
 }
 
@@ -42,7 +43,7 @@ var Kinds = []Kind{
 // messages show, so that they must be edited.
 func (k Kind) Shows() bool {
 	switch k {
-	case Noted, Notified, NotifyFailed, TicketCommented, Postmortem:
+	case Noted, Notified, NotifyFailed, NotifyDelayed, TicketCommented, Postmortem:
 		return false
 	}
 	return true

@@ -142,6 +142,8 @@ func describe(e incident.Entry) string {
 		add("%s by %s accepted", to, d.Channel)
 	case incident.NotifyFailed:
 		add("%s by %s failed for good", d.User, d.Channel)
+	case incident.NotifyDelayed:
+		add("%s by %s is late", d.User, d.Channel)
 	case incident.Reassigned:
 		add("reassigned to %s", strings.Join(d.Targets, ", "))
 	case incident.SnoozeBegan:

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"time"
 )
@@ -59,6 +60,15 @@ func (t *Tx) pull(o Outgoing, now time.Time, avoid []string) (next json.RawMessa
 		return nil, t.b.fail("pull the next contact method forward", err)
 	}
 	return next, nil
+}
+
+// NextStranded returns when the next page is due by a destination that was not
+// passed on yet and that nobody has in hand, or the zero instant.
+func (s *Store) NextStranded(ctx context.Context, destination string) (time.Time, error) {
+	var due sql.NullInt64
+	err := s.read.QueryRowContext(ctx, `SELECT min(CASE WHEN lease_until > due THEN lease_until ELSE due END) FROM outbox
+		WHERE state = 'pending' AND destination = $1 AND (CASE kind WHEN 'page' THEN 0 ELSE 1 END) = 0 AND passed = 0`, destination).Scan(&due)
+	return instant(due), wrap("next stranded page", err)
 }
 
 // Stranded lists pages that are due by a destination, that nobody has in hand

@@ -230,7 +230,7 @@ func (t *Tx) Sent(o Outgoing, now time.Time) (bool, error) {
 // Later stores that a claimed row could not be sent now and is due again.
 func (t *Tx) Later(o Outgoing, due time.Time, reason string) (bool, error) {
 	res, err := t.exec("store a failed attempt", `
-		UPDATE outbox SET first_due = COALESCE(first_due, due), tries = tries + 1, due = $3, lease_until = 0, holder = '', error = $4, avoid = $5
+		UPDATE outbox SET first_due = COALESCE(first_due, CASE WHEN due > 0 THEN due ELSE $3 END), tries = tries + 1, due = $3, lease_until = 0, holder = '', error = $4, avoid = $5
 		WHERE id = $1 AND attempt = $2 AND state = 'pending'`,
 		o.ID, o.Attempt, due.UnixMicro(), reason, o.Avoid)
 	if err != nil {

@@ -1,0 +1,151 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/musterhq/muster/internal/wire"
+	"github.com/musterhq/muster/store"
+)
+
+// tripAfter is after how many failures in a row a destination counts as failing.
+const tripAfter = 3
+
+// health is what the couriers of this replica know of a destination. A
+// destination fails if nothing gets through: then one row at a time is sent
+// there, to learn when it is back, and pages that wait for it take another way
+// (detour.go).
+type health struct {
+	failures int       // in a row that are worth another try
+	refusals int       // in a row that are not
+	stalled  bool      // all hands are busy, and none came back for a while
+	since    time.Time // of the first of them; zero: the last one got through
+	reason   string    // of the last one, without secrets
+	probe    time.Time // while it fails: not before this is it tried again
+	probes   int       // tries since it fails
+	sent     time.Time // when something got through last; zero: not since the start
+	moved    time.Time // when a send began or ended last
+}
+
+func (h *health) fails() bool { return h.failures >= tripAfter || h.stalled }
+
+// red tells whether people should look after the connection. To be refused
+// again and again holds nobody up, but reaches nobody either.
+func (h *health) red() bool { return h.fails() || h.refusals >= tripAfter }
+
+// at returns the health of a destination. The caller holds the lock.
+func (c *couriers) at(destination string) *health {
+	h := c.known[destination]
+	if h == nil {
+		h = &health{}
+		c.known[destination] = h
+	}
+	return h
+}
+
+// room tells how many rows may be claimed, which destinations give none at the
+// moment and which just one, and when that changes by itself (zero: not so).
+func (c *couriers) room(at time.Time) (free int, busy, narrow []string, again time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for destination, n := range c.inFlight {
+		if n >= perDest {
+			busy = append(busy, destination)
+		}
+	}
+	for destination, h := range c.known {
+		switch n := c.inFlight[destination]; {
+		case !h.fails():
+		case n >= perDest: // in the list
+		case n > 0:
+			busy = append(busy, destination)
+		case at.Before(h.probe):
+			busy = append(busy, destination)
+			if again.IsZero() || h.probe.Before(again) {
+				again = h.probe
+			}
+		default:
+			narrow = append(narrow, destination)
+		}
+	}
+	return maxInFlight - c.sum, busy, narrow, again
+}
+
+// heard keeps what came of an exchange with a connection.
+func (e *Engine) heard(org, connection string, err error) {
+	if errors.Is(err, context.Canceled) || err != nil && e.replica.gate.check() != nil { // we ended it
+		return
+	}
+	at := now()
+	before, after := e.couriers.heard(store.Destination(org, connection), err, at, e.Pace)
+	if before.red() == after.red() {
+		return
+	}
+	if after.red() {
+		e.Log.Error("a connection fails", "organization", org, "connection", connection, "since", after.since, "error", after.reason)
+	} else {
+		e.Log.Info("a connection works again", "organization", org, "connection", connection, "failed_since", before.since)
+	}
+	e.couriers.detours.now()
+}
+
+// heard returns the health before and after.
+func (c *couriers) heard(destination string, err error, at time.Time, pace Pace) (before, after health) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	h := c.at(destination)
+	before = *h
+	if err == nil {
+		*h = health{sent: at, moved: at}
+		return before, *h
+	}
+	if h.since.IsZero() {
+		h.since = at
+	}
+	h.reason = err.Error()
+	refused, later := wire.Verdict(err)
+	if refused { // an answer, in time: whoever gives it is there
+		h.refusals++
+		h.failures, h.stalled, h.probes = 0, false, 0
+		return before, *h
+	}
+	h.failures++
+	if h.fails() && !at.Before(h.probe) { // what was in flight together counts once
+		h.probe = at.Add(pace.probe(h.probes, later))
+		h.probes++
+	}
+	return before, *h
+}
+
+// failing lists the destinations that fail, having looked for those that stall,
+// and tells when to look again (zero: when woken).
+func (c *couriers) failing(at time.Time, pace Pace) (list []string, again time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for destination, n := range c.inFlight {
+		if n < perDest {
+			continue
+		}
+		h := c.at(destination)
+		stall := h.moved.Add(pace.Stall)
+		if !h.stalled && !at.Before(stall) {
+			h.stalled = true
+			h.reason = "it takes what is sent and does not answer"
+			if h.since.IsZero() {
+				h.since = h.moved
+			}
+		}
+		if !h.stalled && (again.IsZero() || stall.Before(again)) {
+			again = stall
+		}
+	}
+	for _, destination := range slices.Sorted(maps.Keys(c.known)) {
+		if c.known[destination].fails() {
+			list = append(list, destination)
+		}
+	}
+	return list, again
+}
