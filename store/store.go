@@ -127,18 +127,17 @@ var escaper = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23")
 
 func (s *Store) openPostgres(address string) error {
 	s.dialect = postgres
-	var err error
-	if s.write, err = sql.Open("pgx", address); err != nil {
+	d, err := newDoor(address)
+	if err != nil {
 		return err
 	}
+	s.write, s.read = sql.OpenDB(d), sql.OpenDB(d)
 	s.write.SetMaxOpenConns(2)
-	if s.read, err = sql.Open("pgx", address); err != nil {
-		return err
-	}
 	keepOpen(s.read, 8)
-	if s.beat, err = sql.Open("pgx", address); err != nil {
+	if d, err = newDoor(address); err != nil { // its own: this replica must not be silent because others knock
 		return err
 	}
+	s.beat = sql.OpenDB(d)
 	s.beat.SetMaxOpenConns(1)
 	return nil
 }
