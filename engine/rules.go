@@ -23,10 +23,12 @@ type rules struct {
 	mu    sync.Mutex
 	orgs  map[string]*watch // by organization id
 	pause map[string]time.Time
+
+	bodies *bodies
 }
 
 func newRules() rules {
-	return rules{queue: make(chan *logBatch, 64), over: make(chan struct{}), orgs: map[string]*watch{}, pause: map[string]time.Time{}}
+	return rules{queue: make(chan *logBatch, 64), over: make(chan struct{}), orgs: map[string]*watch{}, pause: map[string]time.Time{}, bodies: newBodies()}
 }
 
 func (r *rules) end() { r.ended.Do(func() { close(r.over) }) }
@@ -40,6 +42,14 @@ type logBatch struct {
 	stats       collect.Stats
 	err         error
 	done        chan struct{}
+
+	// Of those whose sender tries again; the rest leaves them empty.
+	digest   string    // what tells the body from others
+	keyed    bool      // its sender gave it a key
+	row      string    // of store.LogBody
+	repeated bool      // it was counted before
+	same     *logBatch // in the same turn
+	gone     bool      // nobody waits for its answer any more; under bodies.mu
 }
 
 // LogResult tells what became of lines.
@@ -47,6 +57,7 @@ type LogResult struct {
 	Lines    int64         `json:"lines"`
 	Unparsed int64         `json:"unparsed"`
 	Errors   []LineProblem `json:"errors,omitempty"` // the first of them
+	Repeated bool          `json:"-"`                // they had been counted before
 }
 
 // A LineProblem is a line that could not be parsed.
@@ -58,10 +69,13 @@ type LineProblem struct {
 // Logs counts lines of a log source. When it returns without an error, the
 // counts and all that follows from them are on disk.
 func (e *Engine) Logs(ctx context.Context, org, source string, lines []byte) (LogResult, error) {
-	if _, err := e.setup(org); err != nil {
+	return e.logs(ctx, &logBatch{org: org, source: source, lines: lines, done: make(chan struct{})})
+}
+
+func (e *Engine) logs(ctx context.Context, b *logBatch) (LogResult, error) {
+	if _, err := e.setup(b.org); err != nil {
 		return LogResult{}, err
 	}
-	b := &logBatch{org: org, source: source, lines: lines, done: make(chan struct{})}
 	select {
 	case e.rules.queue <- b:
 	case <-e.rules.over:
@@ -79,7 +93,7 @@ func (e *Engine) Logs(ctx context.Context, org, source string, lines []byte) (Lo
 	if b.err != nil {
 		return LogResult{}, fmt.Errorf("logs: %w", b.err)
 	}
-	r := LogResult{Lines: b.stats.Parsed + b.stats.Unparsed, Unparsed: b.stats.Unparsed}
+	r := LogResult{Lines: b.stats.Parsed + b.stats.Unparsed, Unparsed: b.stats.Unparsed, Repeated: b.repeated}
 	for _, u := range b.stats.Samples {
 		r.Errors = append(r.Errors, LineProblem{u.Line, u.Reason})
 	}
@@ -111,6 +125,7 @@ func (e *Engine) ruleLoop(ctx context.Context) error {
 		case <-tick.C:
 		case <-ctx.Done():
 			e.refuseLogs()
+			e.forgetTold(context.WithoutCancel(ctx))
 			return nil
 		}
 		batches = append(batches, e.queued()...)
@@ -218,9 +233,16 @@ func (e *Engine) turnOf(ctx context.Context, s *setup, batches []*logBatch) erro
 
 // watchTurn is one turn of one organization: count, judge, commit.
 func (e *Engine) watchTurn(ctx context.Context, w *watch, batches []*logBatch) error {
-	for _, b := range batches {
-		e.count(w, b)
+	org := w.setup.org.ID
+	if err := e.recognize(ctx, org, batches); err != nil {
+		return err
 	}
+	for _, b := range batches {
+		if !b.repeated {
+			e.count(w, b)
+		}
+	}
+	fresh, told := rowsOf(batches), e.rules.bodies.toldOf(org)
 	at := now()
 	type outcome struct {
 		slug    string
@@ -244,12 +266,17 @@ func (e *Engine) watchTurn(ctx context.Context, w *watch, batches []*logBatch) e
 		}
 		todo = append(todo, o)
 	}
-	if len(todo) == 0 && len(batches) == 0 {
+	if len(todo) == 0 && len(batches) == 0 && len(told) == 0 {
 		return nil
 	}
 	e.At(stationCounted)
 	err := e.Store.Write(ctx, func(t *store.Tx) error {
-		org := w.setup.org.ID
+		if err := t.DropLogBodies(told); err != nil {
+			return err
+		}
+		if err := t.PutLogBodies(fresh, at); err != nil {
+			return err
+		}
 		for _, b := range batches {
 			if b.tail == nil {
 				continue
@@ -278,6 +305,10 @@ func (e *Engine) watchTurn(ctx context.Context, w *watch, batches []*logBatch) e
 		return nil
 	})
 	e.At(stationJudged)
+	if err == nil {
+		e.rules.bodies.forget(told)
+		e.counted(batches)
+	}
 	return err
 }
 

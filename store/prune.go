@@ -40,6 +40,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time, keep Keep) (more bool,
 			AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.id = outbox.incident AND incidents.status <> 'resolved') LIMIT $2)`, time.Microsecond},
 		{keep.Answers, `DELETE FROM idempotency WHERE (org, id) IN (SELECT org, id FROM idempotency WHERE at < $1 LIMIT $2)`, time.Microsecond},
 		{keep.Complaints, `DELETE FROM complaints WHERE id IN (SELECT id FROM complaints WHERE at < $1 LIMIT $2)`, time.Microsecond},
+		{logBodiesKept, `DELETE FROM log_bodies WHERE id IN (SELECT id FROM log_bodies WHERE at < $1 LIMIT $2)`, time.Microsecond},
 		{keep.Tombstones, `DELETE FROM alerts WHERE id IN (SELECT id FROM alerts WHERE status = 'tombstone' AND last_at < $1 LIMIT $2)`, time.Microsecond},
 	}
 	for _, r := range rules {

@@ -15,6 +15,9 @@ import (
 // could not tell what became of the first time.
 const idempotencyHeader = "Idempotency-Key"
 
+// replayedHeader says that nothing was done this time, as it had been before.
+const replayedHeader = "Idempotency-Replayed"
+
 // kept is an answer as the store keeps it.
 type kept struct {
 	Request     string `json:"request"` // SHA-256 of method, path and body
@@ -33,8 +36,7 @@ func (s *server) once(r *http.Request, c caller, body []byte, keep func([]byte) 
 		return run(), nil
 	}
 	if !fineKey(key) {
-		detail := "want 1 to 255 visible ASCII characters"
-		return nil, newProblem(http.StatusBadRequest, "%s: %s", idempotencyHeader, detail).at(Fault{Parameter: idempotencyHeader, Detail: detail})
+		return nil, badKey()
 	}
 	org, err := s.org(r.Context())
 	if err != nil {
@@ -84,7 +86,7 @@ func replay(before store.Answer, request string) (*answer, error) {
 		return nil, newProblem(http.StatusUnprocessableEntity, "%s: %s", idempotencyHeader, detail).at(Fault{Parameter: idempotencyHeader, Detail: detail})
 	}
 	a := newAnswer()
-	for name, value := range map[string]string{"Content-Type": k.ContentType, "ETag": k.ETag, "Idempotency-Replayed": "true"} {
+	for name, value := range map[string]string{"Content-Type": k.ContentType, "ETag": k.ETag, replayedHeader: "true"} {
 		if value != "" {
 			a.header.Set(name, value)
 		}
@@ -92,6 +94,11 @@ func replay(before store.Answer, request string) (*answer, error) {
 	a.status = before.Status
 	a.body.WriteString(k.Body)
 	return a, nil
+}
+
+func badKey() *Problem {
+	detail := "want 1 to 255 visible ASCII characters"
+	return newProblem(http.StatusBadRequest, "%s: %s", idempotencyHeader, detail).at(Fault{Parameter: idempotencyHeader, Detail: detail})
 }
 
 func fineKey(key string) bool {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -25,6 +26,7 @@ func (s *server) logRoutes() {
 		tag("intakes"), s.takes("application/x-ndjson", nil), s.takes("text/plain", nil), s.gives(http.StatusAccepted, "application/json", reflect.TypeFor[LogAnswer]()),
 		s.problems(http.StatusBadRequest, http.StatusUnauthorized, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusServiceUnavailable),
 		param("path", "source", "The log source that rules name."),
+		param("header", idempotencyHeader, "The same lines with the same key are counted once, for an hour. Without a key, the same body is counted once if the time before was not answered."),
 		describeAs("Lines of NDJSON or of an access log, whole lines only. 202 means that their counts, and all that follows from them, are on disk. At most %d MiB after gzip or deflate.", maxLogs>>20),
 	}
 	s.plain(integration, http.MethodPost, "/intake/logs/{source}", "intake-logs", "Count log lines", s.logs, about...)
@@ -36,6 +38,11 @@ func (s *server) logs(w http.ResponseWriter, r *http.Request) {
 	from, err := s.sender(r)
 	if err != nil {
 		s.fail(w, r, err)
+		return
+	}
+	key := r.Header.Get(idempotencyHeader)
+	if !fineKey(key) {
+		s.refuse(w, r, from, nil, badKey())
 		return
 	}
 	source := r.PathValue("source")
@@ -55,18 +62,30 @@ func (s *server) logs(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, from, nil, err)
 		return
 	}
-	result, err := s.engine.Logs(r.Context(), from.Org, source, body)
+	result, answered, err := s.engine.LogsOnce(r.Context(), from, source, key, body)
 	if err != nil {
+		answered(false)
 		s.fail(w, r, err)
 		return
 	}
-	if result.Unparsed > 0 {
+	defer func() { answered(delivered(w, r)) }()
+	if result.Repeated {
+		w.Header().Set(replayedHeader, "true")
+	} else if result.Unparsed > 0 {
 		s.complainOfLines(r, from, source, result, body)
 	}
-	if result.Errors == nil {
-		result.Errors = []engine.LineProblem{}
+	a := LogAnswer{Lines: result.Lines, Unparsed: result.Unparsed, Errors: result.Errors}
+	if a.Errors == nil {
+		a.Errors = []engine.LineProblem{}
 	}
-	writeJSON(w, http.StatusAccepted, LogAnswer(result))
+	writeJSON(w, http.StatusAccepted, a)
+}
+
+// delivered tells whether an answer that was written has left for its sender, as
+// far as can be known here.
+func delivered(w http.ResponseWriter, r *http.Request) bool {
+	err := http.NewResponseController(w).Flush()
+	return (err == nil || errors.Is(err, http.ErrNotSupported)) && r.Context().Err() == nil
 }
 
 func (s *server) complainOfLines(r *http.Request, from engine.Sender, source string, result engine.LogResult, body []byte) {

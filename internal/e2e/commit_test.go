@@ -97,3 +97,34 @@ func TestLostCommit(t *testing.T) {
 	}
 	s.stop(t)
 }
+
+// TestLostCommitOfLines loses the answers to commits of counts: the lines that
+// are sent again, the very same, are counted once.
+func TestLostCommitOfLines(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, pgtest.DSN(t))
+	s := serve(t, "muster", g.DSN, "--config", write(t, t.TempDir(), "shop.yaml", shop("http://127.0.0.1:9", 1)+`
+rules:
+  errors: {service: s0, source: logs, ratio: {bad: status >= 500}, above: 99%, window: 10m, by: [path], severity: critical}
+`))
+	const lots = 4 // after each, the rules pause for a second
+	for n := range lots {
+		path := fmt.Sprintf("/lost-%d-", n)
+		body := fmt.Appendf(nil, `{"time":%q,"status":503,"path":%q}`+"\n", time.Now().UTC().Format(time.RFC3339Nano), path)
+		g.lose(path)
+		if err := (api{s.base, ownKey}).post("/intake/logs/web", body, nil); err == nil {
+			t.Fatalf("lot %d: its commit had no answer, and it was answered 2xx", n)
+		}
+		err := eventually(20*time.Second, func() error { return api{s.base, ownKey}.post("/intake/logs/web", body, nil) })
+		if err != nil {
+			t.Fatalf("lot %d: %v", n, err)
+		}
+	}
+	if n := g.losses(); n != lots {
+		t.Errorf("%d answers to commits were lost, want %d", n, lots)
+	}
+	if n := total(t, s, "errors"); n != lots {
+		t.Errorf("%d lines are counted, want %d", n, lots)
+	}
+	s.stop(t)
+}

@@ -50,7 +50,21 @@ CREATE TABLE restores (
 CREATE INDEX outbox_free ON outbox (destination, due) WHERE state = 'pending' AND lease_until = 0;
 CREATE INDEX outbox_leased ON outbox (lease_until) WHERE state = 'pending' AND lease_until > 0;
 
+-- Bodies of log lines that were counted, and whose senders may not know it: what
+-- comes again is not counted again.
+CREATE TABLE log_bodies (
+    id       TEXT PRIMARY KEY,
+    org      TEXT NOT NULL,
+    digest   TEXT NOT NULL,
+    at       BIGINT NOT NULL,
+    lines    BIGINT NOT NULL,
+    unparsed BIGINT NOT NULL
+);
+CREATE INDEX log_bodies_digest ON log_bodies (digest);
+CREATE INDEX log_bodies_old ON log_bodies (at);
+
 -- +goose Down
+DROP TABLE log_bodies;
 DROP INDEX outbox_leased;
 DROP INDEX outbox_free;
 DROP TABLE restores;
