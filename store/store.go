@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,8 @@ type Store struct {
 	dialect dialect
 	log     *slog.Logger
 	replica string // who claims; "" on SQLite
+	file    string // of SQLite, if it is one
+	lock    *os.File
 
 	queue   *queue
 	health  *health
@@ -109,7 +112,7 @@ const sqlitePragmas = "_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=jou
 	"&_pragma=temp_store(MEMORY)&_pragma=cache_size(-16000)&_pragma=wal_autocheckpoint(4000)&_pragma=foreign_keys(ON)"
 
 func (s *Store) openSQLite(path string) error {
-	s.dialect = sqlite
+	s.dialect, s.file = sqlite, path
 	dsn := "file:" + escaper.Replace(path) + "?" + sqlitePragmas
 	var err error
 	if s.write, err = sql.Open("sqlite", dsn); err != nil {
@@ -232,6 +235,10 @@ func (s *Store) Close() error {
 	}
 	if s.beat != nil {
 		errs = append(errs, s.beat.Close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+		s.lock = nil
 	}
 	return errors.Join(errs...)
 }

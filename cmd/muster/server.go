@@ -103,6 +103,10 @@ func startServer(ctx context.Context, o serveOptions) (*server, error) {
 		listener.Close()
 		return nil, err
 	}
+	if err := s.store.Own(); err != nil {
+		listener.Close()
+		return nil, errors.Join(err, s.store.Close())
+	}
 	network := wire.New(wire.Options{Allow: o.Allow, Now: time.Now})
 	node, _ := os.Hostname() // only a name for logs
 	s.engine = engine.New(engine.Deps{
