@@ -151,6 +151,9 @@ func (r race) quiet() {
 		calm := false // acknowledged or resolved, and not triggered again
 		pages := 0
 		for _, e := range r.entries(inc.ID) {
+			if e.Seq > inc.Seq { // came after the row was read
+				break
+			}
 			folded = folded.Apply(e)
 			switch e.Kind {
 			case incident.Acked, incident.ResolvedEntry:
@@ -165,7 +168,7 @@ func (r race) quiet() {
 			}
 		}
 		if folded.Seq != inc.Seq || folded.Status != inc.Status || folded.Climb != inc.Climb || folded.Step != inc.Step {
-			r.Errorf("#%d is not the fold of its timeline: %+v and %+v", inc.Number, inc, folded)
+			r.Errorf("#%d is not the fold of its timeline, which ends at %d: %s/%d/%d and %s/%d/%d", inc.Number, inc.Seq, inc.Status, inc.Climb, inc.Step, folded.Status, folded.Climb, folded.Step)
 		}
 		rows, err := r.a.store.Outgoing(r.Context(), r.a.org, inc.ID)
 		if err != nil {

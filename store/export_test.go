@@ -35,3 +35,6 @@ func (s *Store) Reader(ctx context.Context) (*sql.Conn, error) { return s.read.C
 // NextDueText is the statement of NextDue, for tests that ask how it is carried
 // out.
 const NextDueText = nextDue
+
+// TurnLock is the number of the lock that goes with a turn.
+const TurnLock = turnLock

@@ -115,7 +115,8 @@ func (c *cut) pass(in net.Conn) {
 		return
 	}
 	defer c.drop(in)
-	if _, ok := c.through(); !ok {
+	waited, ok := c.through()
+	if !ok {
 		return
 	}
 	out, err := c.dial()
@@ -143,6 +144,7 @@ func (c *cut) pass(in net.Conn) {
 				if !ok {
 					return
 				}
+				held = held || waited && from == in
 				if held && err == nil { // what its sender took back meanwhile is not delivered
 					from.SetReadDeadline(time.Now().Add(time.Millisecond))
 					more := 0

@@ -149,7 +149,9 @@ func newReplicas(t *testing.T) *replicas {
 		}
 		c.healthy[i].Store(true)
 	}
-	c.load.Go(c.send)
+	for i := range c.servers {
+		c.load.Go(func() { c.send(i) })
+	}
 	t.Cleanup(func() { c.halt() })
 	return c
 }
@@ -182,23 +184,27 @@ func (c *replicas) launch(i int) {
 	args := []string{"-m", "sh", "-c", `mount --bind "$1" /etc/hosts && shift && exec "$@"`, "sh", c.hosts[i],
 		binary, "serve", "--database", u.String(), "--listen", "127.0.0.1:0", "--config", c.config}
 	env := []string{"MUSTER_SECRET_KEY=" + secretKey, "MUSTER_ADMIN_TOKEN=" + adminToken}
-	c.servers[i] = &server{process: start(c.t, fmt.Sprint("replica ", i), env, "unshare", args...)}
+	s := &server{process: start(c.t, fmt.Sprint("replica ", i), env, "unshare", args...)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.servers[i] = s
 }
 
-// send sends events to the replicas that are healthy, one after the other.
-func (c *replicas) send() {
-	for n := 0; ; n++ {
+// send sends events to a replica while it is healthy.
+func (c *replicas) send(i int) {
+	for n := i; ; n += len(c.servers) {
 		select {
 		case <-c.stop:
 			return
-		case <-time.After(40 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		}
-		i := n % len(c.servers)
+		c.mu.Lock()
+		s := c.servers[i]
+		c.mu.Unlock()
 		if !c.healthy[i].Load() {
 			continue
 		}
 		body := fmt.Appendf(nil, `{"title":"disk %d full","key":"disk-%d","service":"s%d","severity":"critical"}`, n, n, n%replicaServices)
-		s := c.servers[i]
 		got, err := s.api.send(ownKey, body)
 		if err != nil {
 			continue // nothing was promised
