@@ -187,7 +187,9 @@ func (r race) quiet() {
 }
 
 // open opens an incident of its own for a round.
-func (r race) open(n int) string { return r.a.trigger("the-only-key", fmt.Sprint("k", n), "t").Incident }
+func (r race) open(n int) string {
+	return r.a.trigger("the-only-key", fmt.Sprint("k", n), "t").Incident
+}
 
 // TestTwoAcknowledge: of two responders one wins, and the other is told who.
 func TestTwoAcknowledge(t *testing.T) {
