@@ -31,12 +31,14 @@ const (
 	FaultGarbage           // an answer of the right status that makes no sense
 	FaultHalf              // the request is done, but the answer breaks off in the middle
 	FaultReset             // the connection is reset
+	FaultNoise             // an answer that is not even HTTP
 )
 
 // faults are those that are still to come, in order.
 type faults struct {
-	mu   sync.Mutex
-	next []Fault
+	mu     sync.Mutex
+	next   []Fault
+	always Fault
 }
 
 // Fail makes the next n requests go wrong.
@@ -48,18 +50,25 @@ func (f *faults) Fail(n int, fault Fault) {
 	}
 }
 
+// Break makes all requests go wrong until Heal.
+func (f *faults) Break(fault Fault) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.always = fault
+}
+
 // Heal forgets the faults that did not happen yet.
 func (f *faults) Heal() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.next = nil
+	f.next, f.always = nil, Fault{}
 }
 
 func (f *faults) take() Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.next) == 0 {
-		return Fault{}
+		return f.always
 	}
 	fault := f.next[0]
 	f.next = f.next[1:]
@@ -86,6 +95,8 @@ func (f Fault) spoil(w http.ResponseWriter, r *http.Request, whole []byte) {
 		panic(http.ErrAbortHandler)
 	case FaultReset:
 		hijackReset(w)
+	case FaultNoise:
+		hijackNoise(w)
 	default:
 		status, err := strconv.Atoi(f.Code)
 		if err != nil {
@@ -95,6 +106,16 @@ func (f Fault) spoil(w http.ResponseWriter, r *http.Request, whole []byte) {
 		w.WriteHeader(status)
 		fmt.Fprintf(w, "<html><body><h1>%s</h1></body></html>", http.StatusText(status))
 	}
+}
+
+// hijackNoise says something else.
+func hijackNoise(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	_, _ = conn.Write([]byte("\x00\xff\x15 220 smtp.example\r\n{\"ok\":\r\n\r\n"))
+	conn.Close()
 }
 
 // hijackReset closes the connection with a RST, if it is a TCP connection.

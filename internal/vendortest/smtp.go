@@ -20,6 +20,7 @@ type SMTP struct {
 	mu       sync.Mutex
 	mails    []Mail
 	faults   map[string][]Fault // by verb
+	always   map[string]Fault   // by verb
 	listener net.Listener
 	conns    map[net.Conn]bool
 	closed   bool
@@ -49,7 +50,7 @@ func NewSMTP(now func() time.Time, o SMTPOptions) *SMTP {
 	if o.MaxSize <= 0 {
 		o.MaxSize = 10 << 20
 	}
-	return &SMTP{journal: journal{now: now}, opt: o, faults: map[string][]Fault{}, conns: map[net.Conn]bool{}}
+	return &SMTP{journal: journal{now: now}, opt: o, faults: map[string][]Fault{}, always: map[string]Fault{}, conns: map[net.Conn]bool{}}
 }
 
 // Start listens on a free port of loopback and returns its address, host:port.
@@ -91,11 +92,18 @@ func (s *SMTP) Fail(n int, verb string, f Fault) {
 	}
 }
 
+// Break makes all commands of a verb go wrong until Heal, as Fail does.
+func (s *SMTP) Break(verb string, f Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.always[verb] = f
+}
+
 // Heal forgets the faults that did not happen yet.
 func (s *SMTP) Heal() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.faults = map[string][]Fault{}
+	s.faults, s.always = map[string][]Fault{}, map[string]Fault{}
 }
 
 // Mails returns the mails taken so far, in order.
@@ -110,7 +118,7 @@ func (s *SMTP) take(verb string) Fault {
 	defer s.mu.Unlock()
 	list := s.faults[verb]
 	if len(list) == 0 {
-		return Fault{}
+		return s.always[verb]
 	}
 	s.faults[verb] = list[1:]
 	return list[0]
