@@ -50,8 +50,8 @@ func Joining(groups []string) WriteOption { return func(u *unit) { u.groups = gr
 // stored while the program ends, and a client that left may still have been
 // answered. The error is ErrBusy when the database is not available; then, if
 // the answer to a COMMIT was lost, the unit may have been written all the same.
-func (s *Store) Write(_ context.Context, run func(*Tx) error, opts ...WriteOption) error {
-	u := &unit{run: run, done: make(chan struct{})}
+func (s *Store) Write(ctx context.Context, run func(*Tx) error, opts ...WriteOption) error {
+	u := &unit{run: withAlso(ctx, run), done: make(chan struct{})}
 	for _, o := range opts {
 		o(u)
 	}

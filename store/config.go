@@ -231,9 +231,17 @@ func (s *Store) Answered(ctx context.Context, org, key string) (Answer, error) {
 	return a, notFound("idempotency key", err)
 }
 
-// PutAnswer keeps what was answered to a key.
+// PutAnswer keeps what was answered to a key; a Status of 0 stands for an answer
+// that is not known yet, and is replaced by one that is.
 func (t *Tx) PutAnswer(org, key string, now time.Time, a Answer) error {
-	_, err := t.exec("keep an answer", `INSERT INTO idempotency (org, id, at, status, body) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (org, id) DO NOTHING`, org, key, now.UnixMicro(), a.Status, a.Body)
+	_, err := t.exec("keep an answer", `INSERT INTO idempotency (org, id, at, status, body) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (org, id) DO UPDATE SET at = excluded.at, status = excluded.status, body = excluded.body WHERE idempotency.status = 0`, org, key, now.UnixMicro(), a.Status, a.Body)
+	return err
+}
+
+// DropAnswer forgets that a key was used, if no answer to it is known.
+func (t *Tx) DropAnswer(org, key string) error {
+	_, err := t.exec("drop an answer", `DELETE FROM idempotency WHERE org = $1 AND id = $2 AND status = 0`, org, key)
 	return err
 }
 

@@ -1,12 +1,14 @@
 package web
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 
 	"github.com/musterhq/muster/store"
 )
@@ -27,13 +29,15 @@ type kept struct {
 }
 
 // once runs a request, or returns what was answered to the same one before.
-// Only what succeeded is kept: a refusal did nothing, and may be asked again. A
-// key belongs to one caller. keep, if not nil, takes out of an answer what must
+// Only what succeeded is kept: a refusal did nothing, and may be asked again.
+// That a key was used is kept in the commit that does the work, so that even one
+// whose answer was lost, or whose server died, is not done again. A key belongs
+// to one caller. keep, if not nil, takes out of an answer what must
 // not be kept.
-func (s *server) once(r *http.Request, c caller, body []byte, keep func([]byte) []byte, run func() *answer) (*answer, error) {
+func (s *server) once(r *http.Request, c caller, body []byte, keep func([]byte) []byte, run func(context.Context) *answer) (*answer, error) {
 	key := r.Header.Get(idempotencyHeader)
 	if key == "" || r.Method != http.MethodPost {
-		return run(), nil
+		return run(r.Context()), nil
 	}
 	if !fineKey(key) {
 		return nil, badKey()
@@ -56,8 +60,22 @@ func (s *server) once(r *http.Request, c caller, body []byte, keep func([]byte) 
 	case !errors.Is(err, store.ErrNotFound):
 		return nil, err
 	}
-	a := run()
+	begun, err := json.Marshal(kept{Request: request})
+	if err != nil {
+		return nil, err
+	}
+	var noted atomic.Bool
+	a := run(store.Also(r.Context(), func(t *store.Tx) error {
+		noted.Store(true)
+		return t.PutAnswer(org, id, s.now(), store.Answer{Body: string(begun)})
+	}))
 	if a.status < 200 || a.status > 299 {
+		if noted.Load() && a.status < 500 { // refused for certain; something was written on the way
+			err := s.engine.Store.Write(r.Context(), func(t *store.Tx) error { return t.DropAnswer(org, id) })
+			if err != nil {
+				s.log.Warn("an idempotency key is taken though its request was refused", "route", r.Pattern, "error", err)
+			}
+		}
 		return a, nil
 	}
 	k := kept{Request: request, ContentType: a.header.Get("Content-Type"), ETag: a.header.Get("ETag"), Body: a.body.String()}
@@ -84,6 +102,9 @@ func replay(before store.Answer, request string) (*answer, error) {
 	if k.Request != request {
 		detail := "the key was used for another request"
 		return nil, newProblem(http.StatusUnprocessableEntity, "%s: %s", idempotencyHeader, detail).at(Fault{Parameter: idempotencyHeader, Detail: detail})
+	}
+	if before.Status == 0 {
+		return nil, newProblem(http.StatusConflict, "the request with this %s was carried out, and its answer was lost: look at what it was about", idempotencyHeader)
 	}
 	a := newAnswer()
 	for name, value := range map[string]string{"Content-Type": k.ContentType, "ETag": k.ETag, replayedHeader: "true"} {

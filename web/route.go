@@ -121,9 +121,9 @@ func (s *server) Handle(op *huma.Operation, next func(huma.Context)) {
 		}
 		r = r.WithContext(ctx)
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		run := func() *answer {
+		run := func(ctx context.Context) *answer {
 			a := newAnswer()
-			next(humago.NewContext(op, r, a))
+			next(humago.NewContext(op, r.WithContext(ctx), a))
 			return a
 		}
 		a, err := s.once(r, c, body, keep, run)

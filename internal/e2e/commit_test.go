@@ -1,7 +1,11 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -125,6 +129,55 @@ rules:
 	}
 	if n := total(t, s, "errors"); n != lots {
 		t.Errorf("%d lines are counted, want %d", n, lots)
+	}
+	s.stop(t)
+}
+
+// TestLostCommitOfCommands loses the answer to the commit of a command: with its
+// Idempotency-Key it is not carried out again.
+func TestLostCommitOfCommands(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, pgtest.DSN(t))
+	s := serve(t, "muster", g.DSN, "--config", write(t, t.TempDir(), "shop.yaml", shop("http://127.0.0.1:9", 1)))
+	got, err := s.send(ownKey, []byte(`{"title":"disk full","key":"disk","service":"s0"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const text = "the disk was swapped"
+	note := func() (status int, answer string) {
+		req, err := http.NewRequest(http.MethodPost, s.base+"/api/v1/incidents/"+got.Incident+"/notes", strings.NewReader(`{"text":"`+text+`"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range map[string]string{"Authorization": "Bearer " + adminToken, "Content-Type": "application/json", "Idempotency-Key": "n1"} {
+			req.Header.Set(name, value)
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(b)
+	}
+	g.lose(text)
+	if status, answer := note(); status != http.StatusServiceUnavailable {
+		t.Errorf("its commit had no answer: %d %s, want 503", status, answer)
+	}
+	for range 2 {
+		if status, answer := note(); status != http.StatusConflict || !strings.Contains(answer, "carried out") {
+			t.Errorf("again: %d %s, want 409 that says that it was carried out", status, answer)
+		}
+	}
+	var timeline json.RawMessage
+	if err := s.get("/api/v1/incidents/"+got.Incident+"/timeline", &timeline); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(timeline), text); n != 1 || g.losses() != 1 {
+		t.Errorf("%d notes and %d lost answers, want 1 and 1: %s", n, g.losses(), timeline)
 	}
 	s.stop(t)
 }
