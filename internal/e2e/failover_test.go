@@ -51,27 +51,34 @@ func TestFailover(t *testing.T) {
 	if !ownHosts() {
 		t.Skip("not here: this machine lets no process have names of its own (unshare -m, mount --bind)")
 	}
+	t.Parallel()
 	long := os.Getenv("MUSTER_LONG") != ""
+	slots := make(chan struct{}, clustersAtOnce) // and not t.Parallel: they wait, most of the time
+	var running sync.WaitGroup
 	for _, f := range faults {
 		rounds, shards, lasts := 1, 1, f.short
 		if long {
 			rounds, shards, lasts = longRounds/f.shards, f.shards, f.long
 		}
-		for shard := range shards {
-			t.Run(fmt.Sprintf("%s %d", f.name, shard), func(t *testing.T) {
-				t.Parallel() // it waits, most of the time
-				c := newReplicas(t)
+		for range shards {
+			slots <- struct{}{}
+			c := newReplicas(t)
+			running.Go(func() {
+				defer func() { <-slots }()
 				for n := range rounds {
-					c.round(f.name, lasts, n)
-					if t.Failed() {
+					if !c.round(f.name, lasts, n) {
 						break
 					}
 				}
-				c.end(long)
+				c.end(f.name, long)
 			})
 		}
 	}
+	running.Wait()
 }
+
+// clustersAtOnce is how many clusters of three run at a time.
+const clustersAtOnce = 7
 
 // ownHosts tells whether a process can be given an /etc/hosts of its own, by which
 // each replica goes to the same name by a way of its own.
@@ -196,7 +203,7 @@ func (c *replicas) send(i int) {
 		select {
 		case <-c.stop:
 			return
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(150 * time.Millisecond):
 		}
 		c.mu.Lock()
 		s := c.servers[i]
@@ -216,8 +223,8 @@ func (c *replicas) send(i int) {
 }
 
 // round gives a replica a fault for a while, ends it, and waits until all is as
-// before.
-func (c *replicas) round(fault string, lasts time.Duration, n int) {
+// before. It tells whether it is.
+func (c *replicas) round(fault string, lasts time.Duration, n int) (ok bool) {
 	t := c.t
 	t.Helper()
 	time.Sleep(1500 * time.Millisecond)
@@ -254,7 +261,8 @@ func (c *replicas) round(fault string, lasts time.Duration, n int) {
 	at.to = time.Now()
 	if fault == "kill" {
 		if err := s.await(); err != nil {
-			t.Fatal(err)
+			t.Error(err)
+			return false
 		}
 	}
 	c.mu.Lock()
@@ -262,6 +270,7 @@ func (c *replicas) round(fault string, lasts time.Duration, n int) {
 	c.mu.Unlock()
 	if err := eventually(60*time.Second, func() error { return s.get("/readyz", nil) }); err != nil {
 		t.Errorf("%s is not ready after %s: %v", s.name, fault, err)
+		return false
 	}
 	c.healthy[victim].Store(true)
 
@@ -293,6 +302,7 @@ func (c *replicas) round(fault string, lasts time.Duration, n int) {
 		t.Errorf("%s of replica %d at %s: %v", fault, victim, clock(at.from), err)
 	}
 	c.delays = append(c.delays, longest)
+	return err == nil
 }
 
 // pages are the pages so far, in the order of arrival.
@@ -324,7 +334,7 @@ const (
 )
 
 // end stops the load and judges all pages.
-func (c *replicas) end(timed bool) {
+func (c *replicas) end(fault string, timed bool) {
 	t := c.t
 	c.halt()
 	time.Sleep(2 * time.Second) // what would come twice comes about now
@@ -365,9 +375,12 @@ func (c *replicas) end(timed bool) {
 		}
 	}
 	c.judgeRows()
+	if len(c.delays) == 0 {
+		return
+	}
 	slices.Sort(c.delays)
 	if worst := c.delays[len(c.delays)-1]; timed && worst > 10*time.Second {
-		t.Errorf("a page waited for %v", worst)
+		t.Errorf("%s: a page waited for %v", fault, worst)
 	}
 	if len(c.sent) < 50 {
 		t.Errorf("only %d events were accepted", len(c.sent))
@@ -376,8 +389,8 @@ func (c *replicas) end(timed bool) {
 	for _, d := range c.delays {
 		show = append(show, fmt.Sprintf("%.1f", d.Seconds()))
 	}
-	t.Logf("%d faults, %d events, %d pages, %d repeats, %v; the longest wait of each round in seconds: %s",
-		len(c.faults), len(c.sent), len(pages), repeats, time.Since(c.begun).Round(time.Second), strings.Join(show, " "))
+	t.Logf("%s: %d faults, %d events, %d pages, %d repeats, %v; the longest wait of each round in seconds: %s",
+		fault, len(c.faults), len(c.sent), len(pages), repeats, time.Since(c.begun).Round(time.Second), strings.Join(show, " "))
 }
 
 // faultBetween finds the fault because of which something that came at an instant
@@ -398,7 +411,8 @@ func (c *replicas) judgeRows() {
 	t.Helper()
 	db, err := sql.Open("pgx", c.database)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return
 	}
 	defer db.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -417,7 +431,8 @@ func (c *replicas) judgeRows() {
 	} {
 		var n int64
 		if err := db.QueryRowContext(ctx, query).Scan(&n); err != nil {
-			t.Fatalf("%s: %v", what, err)
+			t.Errorf("%s: %v", what, err)
+			return
 		}
 		if what == "pages" && n == 0 || n > 0 {
 			t.Errorf("%s: %d", what, max(n, -n))
