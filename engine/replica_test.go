@@ -169,3 +169,23 @@ func TestSkew(t *testing.T) {
 		})
 	}
 }
+
+// TestMeasure: the clocks are compared as they are in the middle of the question,
+// and a question that took long tells nothing.
+func TestMeasure(t *testing.T) {
+	e := &Engine{replica: newReplica(true), metrics: newMetrics()}
+	begun := time.Now()
+	skew := func() time.Duration { return time.Duration(e.replica.skew.Load()) * time.Microsecond }
+	e.measure(begun, begun.Add(200*time.Millisecond), begun.Add(3100*time.Millisecond).UTC())
+	if skew() != 3*time.Second {
+		t.Errorf("the database is ahead by 3 s, and it says %v", skew())
+	}
+	e.measure(begun, begun.Add(30*time.Second), begun.UTC())
+	if skew() != 3*time.Second {
+		t.Errorf("after a question of 30 s it says %v", skew())
+	}
+	e.measure(begun, begun.Add(2*time.Millisecond), begun.Add(time.Millisecond).UTC())
+	if skew().Abs() > time.Millisecond {
+		t.Errorf("the clocks are alike, and it says %v", skew())
+	}
+}

@@ -2,8 +2,11 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
+
+	"github.com/musterhq/muster/engine"
 )
 
 // readyWithin bounds how long the database may take to say that it is there.
@@ -26,7 +29,11 @@ func (s *server) readyz(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	if err := s.engine.Ready(ctx); err != nil {
 		s.log.Warn("not ready", "error", err)
-		newProblem(http.StatusServiceUnavailable, "starting, shutting down, or without its database").with("Retry-After", "1").write(w)
+		p := newProblem(http.StatusServiceUnavailable, "starting, shutting down, or without its database")
+		if errors.Is(err, engine.ErrSkewed) {
+			p.Detail = err.Error()
+		}
+		p.with("Retry-After", "1").write(w)
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ready"})
