@@ -34,6 +34,7 @@ var layers = [][]string{
 		"internal/faultdisk",  // a disk under SQLite that loses its power
 		"internal/id",         // UUIDv7
 		"internal/jsonscan",   // JSON: positions, depth, duplicates
+		"internal/jsonwrite",  // JSON objects, written fast
 		"internal/pgtest",     // a PostgreSQL for tests
 		"internal/seal",       // secrets at rest
 		"internal/shop",       // the service that the demo watches
@@ -58,7 +59,7 @@ var beside = map[string][]string{
 
 // pureInternal are the packages under internal that pure packages may import;
 // they are held to be as pure.
-var pureInternal = []string{"internal/chart", "internal/jsonscan"}
+var pureInternal = []string{"internal/chart", "internal/jsonscan", "internal/jsonwrite"}
 
 // impure are the packages of the standard library that reach for the world;
 // so do those below them, but for the ones in harmless, which only parse.

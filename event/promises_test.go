@@ -15,6 +15,9 @@ import (
 
 // broken says which promise an event that Read returned breaks; "" is none.
 func broken(e event.Event) string {
+	if body := e.AppendJSON(nil); !json.Valid(body) {
+		return fmt.Sprintf("its JSON is none: %s", body)
+	}
 	if why := brokenSizes(e); why != "" {
 		return why
 	}
