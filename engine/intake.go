@@ -53,9 +53,7 @@ func (e *Engine) Intake(ctx context.Context, from Sender, events []event.Event, 
 	}
 	for i, ev := range events {
 		keys = append(keys, store.AlertKey{Org: from.Org, Integration: from.Integration, Key: ev.Key})
-		if raw[i], err = json.Marshal(ev); err != nil {
-			return nil, fmt.Errorf("event %d: %w", i, err)
-		}
+		raw[i] = ev.AppendJSON(nil)
 		if ev.Action == event.Trigger {
 			groups[i] = groupKey(source, ev, s.service(ev.Service, from.Service))
 		}

@@ -4,7 +4,7 @@ import "github.com/musterhq/muster/internal/jsonwrite"
 
 // The bodies of the rows that every event writes are made by hand, in a quarter
 // of the time of encoding/json; TestAppendJSON holds them to the tags of the
-// types, field by field.
+// types, field by field: a new field goes here too.
 
 // AppendJSON appends the alert as json.Marshal would write it.
 func (a Alert) AppendJSON(dst []byte) []byte {
@@ -58,6 +58,8 @@ func (i Incident) AppendJSON(dst []byte) []byte {
 	o.Known("snoozed_until", i.SnoozedUntil)
 	o.Known("resolved_at", i.ResolvedAt)
 	o.Some("resolved_by", i.ResolvedBy)
+	o.Known("restored_at", i.RestoredAt)
+	o.Known("restored_from", i.RestoredFrom)
 	o.Int("firing", int64(i.Firing))
 	o.Int("alerts", int64(i.Alerts))
 	o.True("exhausted", i.Exhausted)
@@ -112,6 +114,7 @@ func (d Data) appendMembers(o *jsonwrite.Object) {
 	o.True("hold", d.Hold)
 	o.Some("verdict", d.Verdict)
 	o.Some("url", d.URL)
+	o.Known("backup", d.Backup)
 }
 
 func (p Policy) appendMembers(o *jsonwrite.Object) {

@@ -12,52 +12,12 @@ import (
 	"github.com/musterhq/muster/incident"
 )
 
-// readAhead reads the alerts that the units of a batch will ask for, in few
-// queries, and remembers those that do not exist.
-func (b *batch) readAhead(units []*unit) error {
-	byIntegration := map[AlertKey][]string{} // Key is empty here
-	for _, u := range units {
-		for _, k := range u.keys {
-			if b.all.alerts[k] == nil {
-				b.all.alerts[k] = &alertRow{alert: incident.Alert{Org: k.Org, Integration: k.Integration, Key: k.Key}}
-				group := AlertKey{Org: k.Org, Integration: k.Integration}
-				byIntegration[group] = append(byIntegration[group], k.Key)
-			}
-		}
-	}
-	for group, keys := range byIntegration {
-		err := inLists(keys, func(keys []any) error {
-			return b.readAlerts(b.c.list(`SELECT version, body FROM alerts WHERE newest = 1 AND org = $1 AND integration = $2 AND dedup_key IN (`, 3, len(keys), `)`), append([]any{group.Org, group.Integration}, keys...))
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// readAlerts runs a query of (version, body) and keeps what it finds.
-func (b *batch) readAlerts(text string, args []any) error {
-	rows, err := b.c.query(b.ctx, text, args...)
-	if err != nil {
-		return fmt.Errorf("read alerts: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		a, err := scanAlert(rows)
-		if err != nil {
-			return fmt.Errorf("read alerts: %w", err)
-		}
-		b.all.alerts[AlertKey{a.Org, a.Integration, a.Key}] = &alertRow{alert: a}
-	}
-	return rows.Err()
-}
-
-func scanAlert(rows *sql.Rows) (incident.Alert, error) {
+// scanAlert reads a row of (version, body).
+func scanAlert(scan func(...any) error) (incident.Alert, error) {
 	var a incident.Alert
 	var version int64
 	var body []byte
-	if err := rows.Scan(&version, &body); err != nil {
+	if err := scan(&version, &body); err != nil {
 		return a, err
 	}
 	if err := json.Unmarshal(body, &a); err != nil {
@@ -69,19 +29,22 @@ func scanAlert(rows *sql.Rows) (incident.Alert, error) {
 
 // Alert returns the newest alert of a key; one of status NoAlert if there is none.
 func (t *Tx) Alert(key AlertKey) (incident.Alert, error) {
-	if row := t.staged.alerts[key]; row != nil {
+	if row := t.alertRow(key); row != nil {
 		return row.alert, nil
 	}
-	if row := t.b.all.alerts[key]; row != nil {
-		return row.alert, nil
-	}
-	t.b.all.alerts[key] = &alertRow{alert: incident.Alert{Org: key.Org, Integration: key.Integration, Key: key.Key}}
-	err := t.b.readAlerts(`SELECT version, body FROM alerts WHERE newest = 1 AND org = $1 AND integration = $2 AND dedup_key = $3`,
-		[]any{key.Org, key.Integration, key.Key})
-	if err != nil {
+	t.b.all.alerts[key] = noAlert(key)
+	if err := t.b.c.ask(t.b.ctx, t.b.alertBodies(AlertKey{Org: key.Org, Integration: key.Integration}, []string{key.Key})); err != nil {
 		return incident.Alert{}, t.b.fail("alert", err)
 	}
 	return t.b.all.alerts[key].alert, nil
+}
+
+// alertRow returns what is known of a key in this transaction, or nil.
+func (t *Tx) alertRow(key AlertKey) *alertRow {
+	if row := t.staged.alerts[key]; row != nil {
+		return row
+	}
+	return t.b.all.alerts[key]
 }
 
 // PutAlert stages an alert as the newest of its key; the one that was, if it
@@ -104,8 +67,15 @@ func (t *Tx) PutAlert(a incident.Alert) error {
 	if !a.Until.IsZero() && (before.Status != incident.Firing || before.Until.IsZero() || a.Until.Before(before.Until)) {
 		t.staged.timed = true
 	}
-	a.Version++
-	t.staged.alerts[key] = &alertRow{alert: a, dirty: true}
+	row := &alertRow{alert: a, dirty: true}
+	if before.ID == a.ID {
+		row.stored = t.alertRow(key).stored
+	}
+	row.alert.Version = 1
+	if row.stored != nil {
+		row.alert.Version = row.stored.Version + 1
+	}
+	t.staged.alerts[key] = row
 	return nil
 }
 
@@ -128,7 +98,7 @@ func (t *Tx) FiringAlerts(incidentID string) ([]incident.Alert, error) {
 	defer rows.Close()
 	seen := map[AlertKey]incident.Alert{}
 	for rows.Next() {
-		a, err := scanAlert(rows)
+		a, err := scanAlert(rows.Scan)
 		if err != nil {
 			return nil, t.b.fail("alerts of an incident", err)
 		}
@@ -197,7 +167,7 @@ func (s *Store) Alerts(ctx context.Context, org string, f AlertFilter) ([]incide
 	defer rows.Close()
 	list := []incident.Alert{}
 	for rows.Next() {
-		a, err := scanAlert(rows)
+		a, err := scanAlert(rows.Scan)
 		if err != nil {
 			return nil, fmt.Errorf("list alerts: %w", err)
 		}
@@ -216,7 +186,7 @@ func (s *Store) AlertByID(ctx context.Context, org, alertID string) (incident.Al
 	if !rows.Next() {
 		return incident.Alert{}, fmt.Errorf("alert %s: %w", alertID, cmp.Or(rows.Err(), ErrNotFound))
 	}
-	a, err := scanAlert(rows)
+	a, err := scanAlert(rows.Scan)
 	return a, wrap("alert "+alertID, err)
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // batchEvents is how much one commit takes at most; measured to be enough for
@@ -153,7 +155,7 @@ func (u *unit) finish(err error) {
 // Run is the committer. It returns nil when ctx is over and the queue is empty;
 // then nothing more is taken and Write returns ErrBusy.
 func (s *Store) Run(ctx context.Context) error {
-	c := &committer{s: s, texts: map[textKey]string{}}
+	c := &committer{s: s, texts: map[textKey]string{}, cache: newCache()}
 	defer c.release()
 	c.probe()
 	for {
@@ -190,7 +192,8 @@ type committer struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
 	texts map[textKey]string // of multi-row statements
-	turns int                // transactions begun, on PostgreSQL
+	cache *cache
+	turns int // transactions begun, on PostgreSQL
 }
 
 func (c *committer) release() {
@@ -277,15 +280,16 @@ func (c *committer) try(batch []*unit) error {
 	if c.s.read == c.s.write {
 		defer c.release() // a database in memory has one connection, and readers need it
 	}
-	if err := c.open(ctx); err != nil {
+	b, err := c.open(ctx, batch)
+	if err != nil {
 		return busy(err)
 	}
-	b := newBatch(ctx, c)
 	errs, err := b.write(batch)
 	if err != nil {
 		c.rollback()
 		return err
 	}
+	c.cache.committed(b.all)
 	c.s.commits.Add(1)
 	c.s.units.Add(int64(len(batch)))
 	for i, u := range batch {
@@ -321,21 +325,23 @@ func (b *batch) write(units []*unit) (errs []error, err error) {
 	return errs, nil
 }
 
-// open begins a transaction, on a new connection if the one at hand is dead.
-func (c *committer) open(ctx context.Context) (err error) {
+// open begins a transaction, on a new connection if the one at hand is dead, and
+// reads what the units will ask for. What went wrong with that is in broken.
+func (c *committer) open(ctx context.Context, units []*unit) (b *batch, err error) {
 	for range 3 { // the pool may hold more than one that died with the server
+		b = newBatch(ctx, c)
 		if err = c.connect(ctx); err == nil {
-			err = c.begin(ctx)
+			err = c.begin(ctx, b, b.ahead(units))
 		}
 		if err == nil {
-			return nil
+			return b, nil
 		}
 		if c.s.dialect.name == sqlite.name && unavailable(err) {
 			break // another connection would find the same lock, and wait for it as long
 		}
 		c.discard()
 	}
-	return fmt.Errorf("begin: %w", err)
+	return nil, fmt.Errorf("begin: %w", err)
 }
 
 // rollback ends a failed transaction. SQLite may have ended it by itself, and
@@ -358,23 +364,56 @@ func (c *committer) discard() {
 	c.release()
 }
 
-// begin begins a transaction. On PostgreSQL the committers of all replicas take
-// turns: they change the same few rows (counters, hot incidents, the outbox) in
-// orders that nobody knows beforehand, and one that waits for another's commit
-// is faster than both that wait for the deadlock to be found.
-func (c *committer) begin(ctx context.Context) error {
+// begin begins a transaction and asks the first questions in it. On PostgreSQL
+// that is one round trip, and the committers of all replicas take turns: they
+// change the same few rows (counters, hot incidents, the outbox) in orders that
+// nobody knows beforehand, and one that waits for another's commit is faster than
+// both that wait for the deadlock to be found. A question is answered as of the
+// moment at which the turn has come.
+func (c *committer) begin(ctx context.Context, b *batch, first []question) (err error) {
 	if c.s.dialect.name == sqlite.name {
-		_, err := c.exec(ctx, "BEGIN IMMEDIATE")
+		if _, err := c.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+			return err
+		}
+		b.broken = c.ask(ctx, first)
+		return nil
+	}
+	if err := c.refreshPlans(ctx); err != nil {
 		return err
 	}
-	text := fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock(%d)", turnLock)
-	if c.turns++; c.turns%replan == 0 || bits.OnesCount(uint(c.turns)) == 1 {
-		text += "; DISCARD PLANS"
-	}
-	if bits.OnesCount(uint(c.turns)) == 1 {
+	return c.conn.Raw(func(driver any) error {
+		conn := driver.(*stdlib.Conn).Conn()
+		var queue pgx.Batch
+		queue.Queue("BEGIN")
+		queue.Queue("SELECT pg_advisory_xact_lock($1)", turnLock)
+		for _, q := range first {
+			queue.Queue(q.text, q.args...)
+		}
+		results := conn.SendBatch(ctx, &queue)
+		for range 2 {
+			if _, err := results.Exec(); err != nil {
+				results.Close()
+				return err
+			}
+		}
+		if b.broken = cmp.Or(answer(results, first), results.Close()); conn.IsClosed() {
+			return b.broken
+		}
+		return nil
+	})
+}
+
+// refreshPlans lets PostgreSQL make its plans anew now and then.
+func (c *committer) refreshPlans(ctx context.Context) error {
+	c.turns++
+	doubled := bits.OnesCount(uint(c.turns)) == 1
+	if doubled {
 		c.analyze(ctx)
 	}
-	_, err := c.conn.ExecContext(ctx, text, pgx.QueryExecModeSimpleProtocol) // one round trip
+	if !doubled && c.turns%replan != 0 {
+		return nil
+	}
+	_, err := c.conn.ExecContext(ctx, "DISCARD PLANS", pgx.QueryExecModeSimpleProtocol)
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/compress/s2"
 
 	"github.com/musterhq/muster/internal/id"
+	"github.com/musterhq/muster/internal/jsonwrite"
 )
 
 // A RawEvent is what was received, kept as it came.
@@ -22,7 +23,7 @@ type RawEvent struct {
 	Kind        string          `json:"kind"` // of the source: muster, alertmanager, pagerduty, rule …
 	ReceivedAt  time.Time       `json:"received_at"`
 	Remote      string          `json:"remote,omitempty"` // the sender's address
-	Event       json.RawMessage `json:"event"`            // what was read from the body
+	Event       json.RawMessage `json:"event"`            // what was read from the body, a JSON object
 	Body        []byte          `json:"-"`                // the body, whole; nil: that of the event before in the same request
 }
 
@@ -47,40 +48,20 @@ func appendFrame(dst []byte, e RawEvent) []byte {
 	return append(dst, e.Body...)
 }
 
-// appendHead appends an event but for its body as JSON. It is written by hand
-// because the committer does it for every event: json.Marshal would write the
-// whole of Event once more, which is JSON already.
+// appendHead appends an event but for its body as JSON, as json.Marshal would,
+// but that Event, which is JSON already, is not written anew.
 func appendHead(dst []byte, e RawEvent) []byte {
-	field := func(name, value string) {
-		dst = append(dst, name...)
-		dst = appendJSONString(dst, value)
-	}
-	field(`{"id":`, e.ID)
-	field(`,"integration":`, e.Integration)
-	field(`,"kind":`, e.Kind)
-	dst = append(dst, `,"received_at":"`...)
-	dst = e.ReceivedAt.AppendFormat(dst, time.RFC3339Nano)
-	dst = append(dst, '"')
-	if e.Remote != "" {
-		field(`,"remote":`, e.Remote)
-	}
-	dst = append(dst, `,"event":`...)
+	o := jsonwrite.Open(dst)
+	o.Text("id", e.ID)
+	o.Text("integration", e.Integration)
+	o.Text("kind", e.Kind)
+	o.Time("received_at", e.ReceivedAt)
+	o.Some("remote", e.Remote)
 	if len(e.Event) == 0 {
-		dst = append(dst, "null"...)
+		e.Event = []byte("null")
 	}
-	return append(append(dst, e.Event...), '}')
-}
-
-// appendJSONString appends a string as JSON; most need no escapes.
-func appendJSONString(dst []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			quoted, _ := json.Marshal(s) // a string always has a JSON form
-			return append(dst, quoted...)
-		}
-	}
-	dst = append(append(dst, '"'), s...)
-	return append(dst, '"')
+	o.Raw("event", e.Event)
+	return o.Close()
 }
 
 var errSegment = errors.New("damaged segment")
@@ -142,8 +123,8 @@ func (b *batch) flushEvents() error {
 		for ; s.count < e.n; s.count++ { // ids given to units that failed
 			s.data = appendFrame(s.data, RawEvent{Body: []byte{}})
 		}
-		if len(e.event.Event) > 0 && !json.Valid(e.event.Event) {
-			return fmt.Errorf("event %s: it is no JSON", e.event.ID)
+		if v := e.event.Event; len(v) > 0 && (v[0] != '{' || v[len(v)-1] != '}') { // all of it was made by who read the event
+			return fmt.Errorf("event %s: it is no JSON object", e.event.ID)
 		}
 		s.data = appendFrame(s.data, e.event)
 		s.count++

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -32,77 +31,92 @@ func (b *batch) flushRetired() error {
 // flushHistory writes alerts that began and ended within this commit.
 func (b *batch) flushHistory() error {
 	for _, a := range b.all.history {
-		body, err := json.Marshal(a)
-		if err != nil {
-			return fmt.Errorf("alert %s: %w", a.ID, err)
-		}
-		b.exec("save past alerts", `
-			INSERT INTO alerts (id, org, integration, dedup_key, status, incident, until, last_at, version, body, newest)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)
+		b.exec("save past alerts", insertAlerts+`($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)
 			ON CONFLICT (id) DO UPDATE SET newest = 0, status = excluded.status, incident = excluded.incident, until = excluded.until,
-				last_at = excluded.last_at, version = excluded.version, body = excluded.body`,
-			a.ID, a.Org, a.Integration, a.Key, string(a.Status), a.IncidentID, micros(a.Until), a.LastAt.UnixMicro(), a.Version, string(body))
+				last_at = excluded.last_at, version = excluded.version, body = excluded.body`, b.alertColumns(nil, a)...)
 	}
 	return nil
 }
 
+const insertAlerts = `INSERT INTO alerts (id, org, integration, dedup_key, status, incident, until, last_at, version, body, newest) VALUES `
+
+func (b *batch) alertColumns(args []any, a incident.Alert) []any {
+	b.body = a.AppendJSON(b.body[:0])
+	return append(args, a.ID, a.Org, a.Integration, a.Key, string(a.Status), a.IncidentID, micros(a.Until), a.LastAt.UnixMicro(), a.Version, string(b.body))
+}
+
+// flushAlerts writes the newest alerts of keys. Those that were only repeated
+// have a statement of their own: SQLite writes each index anew that has a column
+// which is set, even to what it was.
 func (b *batch) flushAlerts() error {
-	var rows []incident.Alert
+	var begun, repeated, changed []incident.Alert
 	for _, key := range slices.SortedFunc(maps.Keys(b.all.alerts), compareKeys) {
-		if row := b.all.alerts[key]; row.dirty {
-			rows = append(rows, row.alert)
+		switch row := b.all.alerts[key]; {
+		case !row.dirty:
+		case row.stored == nil:
+			begun = append(begun, row.alert)
+		case row.alert.Status == row.stored.Status && row.alert.IncidentID == row.stored.IncidentID && row.alert.Until.Equal(row.stored.Until):
+			repeated = append(repeated, row.alert)
+		default:
+			changed = append(changed, row.alert)
 		}
 	}
-	return inChunks(len(rows), func(from, to int) error {
+	const update = `
+		ON CONFLICT (id) DO UPDATE SET last_at = excluded.last_at, body = excluded.body, version = CASE WHEN alerts.version = excluded.version - 1 THEN excluded.version END`
+	b.saveAlerts(insertAlerts, begun, "")
+	b.saveAlerts(insertAlerts+"\n", repeated, update) // the texts are told apart by how they begin
+	b.saveAlerts(insertAlerts+"\n\n", changed, update+`, status = excluded.status, incident = excluded.incident, until = excluded.until`)
+	return nil
+}
+
+func (b *batch) saveAlerts(insert string, list []incident.Alert, conflict string) {
+	inChunks(len(list), func(from, to int) error {
 		args := make([]any, 0, 10*(to-from))
-		for _, a := range rows[from:to] {
-			body, err := json.Marshal(a)
-			if err != nil {
-				return fmt.Errorf("alert %s: %w", a.ID, err)
-			}
-			args = append(args, a.ID, a.Org, a.Integration, a.Key, string(a.Status), a.IncidentID, micros(a.Until), a.LastAt.UnixMicro(), a.Version, string(body))
+		for _, a := range list[from:to] {
+			args = b.alertColumns(args, a)
 		}
-		b.exec("save alerts", b.c.rows(`
-			INSERT INTO alerts (id, org, integration, dedup_key, status, incident, until, last_at, version, body, newest)
-			VALUES `, to-from, 10, ", 1", `
-			ON CONFLICT (id) DO UPDATE SET status = excluded.status, incident = excluded.incident, until = excluded.until,
-				last_at = excluded.last_at, version = excluded.version, body = excluded.body`), args...)
+		b.exec("save alerts", b.c.rows(insert, to-from, 10, ", 1", conflict), args...)
 		return nil
 	})
 }
 
+// flushIncidents writes incidents. Those that close go first, so that the next
+// of the same group may open. Those of which only the body changed have a
+// statement of their own, as alerts have.
 func (b *batch) flushIncidents() error {
 	b.woken.Incidents = b.all.timed
-	var rows []*incidentRow
+	var counted, changed []*incidentRow
 	for _, id := range slices.Sorted(maps.Keys(b.all.incidents)) {
-		if row := b.all.incidents[id]; row.dirty {
-			rows = append(rows, row)
+		row := b.all.incidents[id]
+		if !row.dirty {
+			continue
+		}
+		is, was := &row.incident, row.stored
+		if was != nil && is.Status == was.Status && is.Service == was.Service && is.Severity == was.Severity && is.Due.Equal(was.Due) {
+			counted = append(counted, row)
+		} else {
+			changed = append(changed, row)
 		}
 	}
-	// Those that close go first, so that the next of the same group may open.
-	slices.SortStableFunc(rows, func(x, y *incidentRow) int { return rank(x) - rank(y) })
-	return inChunks(len(rows), func(from, to int) error {
+	slices.SortStableFunc(changed, func(x, y *incidentRow) int { return rank(x) - rank(y) })
+	const insert = `INSERT INTO incidents (id, org, number, group_key, status, service, severity, due, opened_at, version, base, seq, waits, body) VALUES `
+	const update = `
+		ON CONFLICT (id) DO UPDATE SET body = excluded.body, base = excluded.base, seq = excluded.seq, waits = excluded.waits, version = CASE WHEN incidents.version = excluded.base THEN excluded.version END`
+	b.saveIncidents(insert, changed, update+`, status = excluded.status, service = excluded.service, severity = excluded.severity, due = excluded.due`)
+	b.saveIncidents(insert+"\n", counted, update)
+	return nil
+}
+
+func (b *batch) saveIncidents(insert string, list []*incidentRow, conflict string) {
+	inChunks(len(list), func(from, to int) error {
 		args := make([]any, 0, 14*(to-from))
-		for _, row := range rows[from:to] {
+		for _, row := range list[from:to] {
 			i := row.incident
-			body, err := json.Marshal(i)
-			if err != nil {
-				return fmt.Errorf("incident %s: %w", i.ID, err)
-			}
-			args = append(args, i.ID, i.Org, i.Number, i.GroupKey, string(i.Status), i.Service, string(i.Severity), micros(i.Due), i.OpenedAt.UnixMicro(), i.Version, row.base, i.Seq, i.Waits(), string(body))
+			b.body = i.AppendJSON(b.body[:0])
+			args = append(args, i.ID, i.Org, i.Number, i.GroupKey, string(i.Status), i.Service, string(i.Severity), micros(i.Due), i.OpenedAt.UnixMicro(), i.Version,
+				row.base(), i.Seq, i.Waits(), string(b.body))
 		}
-		all := func(n int64) error {
-			if int(n) != to-from {
-				return ErrMoved
-			}
-			return nil
-		}
-		b.execChecked(all, "save incidents", b.c.rows(`
-			INSERT INTO incidents (id, org, number, group_key, status, service, severity, due, opened_at, version, base, seq, waits, body)
-			VALUES `, to-from, 14, "", `
-			ON CONFLICT (id) DO UPDATE SET status = excluded.status, service = excluded.service, severity = excluded.severity,
-				due = excluded.due, version = excluded.version, base = excluded.base, seq = excluded.seq, waits = excluded.waits, body = excluded.body
-			WHERE incidents.version = excluded.base`), args...)
+		b.exec("save incidents", b.c.rows(insert, to-from, 14, "", conflict), args...)
 		return nil
 	})
 }
@@ -119,11 +133,8 @@ func (b *batch) flushTimeline() error {
 	return inChunks(len(rows), func(from, to int) error {
 		args := make([]any, 0, 6*(to-from))
 		for _, r := range rows[from:to] {
-			body, err := json.Marshal(r.entry)
-			if err != nil {
-				return fmt.Errorf("timeline of %s: %w", r.incident, err)
-			}
-			args = append(args, r.incident, r.entry.Seq, r.org, r.entry.At.UnixMicro(), string(r.entry.Kind), string(body))
+			b.body = r.entry.AppendJSON(b.body[:0])
+			args = append(args, r.incident, r.entry.Seq, r.org, r.entry.At.UnixMicro(), string(r.entry.Kind), string(b.body))
 		}
 		b.exec("write the timeline", b.c.rows(`INSERT INTO timeline (incident, seq, org, at, kind, body) VALUES `, to-from, 6, "", ""), args...)
 		return nil
@@ -187,13 +198,10 @@ func (b *batch) flushRefresh() error {
 // An edit that waits to be tried again keeps its wait: a change must not make us
 // ask sooner than we were told to.
 func (b *batch) refresh(incidents, still []string) error {
-	told := func(n int64) error {
-		b.woken.Outbox = b.woken.Outbox || n > 0
-		return nil
-	}
+	told := func(n int64) { b.woken.Outbox = b.woken.Outbox || n > 0 }
 	apart := append([]any{"ticket"}, anys(still)...)
 	return inLists(incidents, func(ids []any) error {
-		b.execChecked(told, "refresh messages", b.c.list(`
+		b.execTold(told, "refresh messages", b.c.list(`
 			INSERT INTO outbox (id, org, incident, kind, destination, place, climb_step, state, due, lease_until, attempt, revision, created_at, error, body)
 			SELECT incident || '/update/' || destination, org, incident, 'update', org || '/' || connection, destination, '', 'pending', 0, 0, 0, 0, 0, '',
 				'{"channel":"' || channel || '"}'

@@ -203,11 +203,11 @@ func (b *batch) writable() error {
 func (c *committer) touch(do func(*batch) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
-	if err := c.open(ctx); err != nil {
+	b, err := c.open(ctx, nil)
+	if err != nil {
 		return busy(err)
 	}
-	b := newBatch(ctx, c)
-	err := do(b)
+	err = do(b)
 	if err == nil {
 		_, err = c.exec(ctx, "COMMIT")
 	}

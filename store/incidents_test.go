@@ -182,6 +182,51 @@ func testJoined(t *testing.T, f fixture) {
 	}
 }
 
+// testJoinedUnits: alerts that units of one commit add are one entry too, but for
+// those of a unit that failed.
+func testJoinedUnits(t *testing.T, f fixture) {
+	inc := openIncident(t, f.Store, "o", "g", nine)
+	add := func(n int, fail error) func(*store.Tx) error {
+		return func(tx *store.Tx) error {
+			for range n {
+				inc, err := tx.OpenIncident("o", "g")
+				if err != nil {
+					return err
+				}
+				tx.Save(incident.AddAlert(inc, "t", incident.Critical, nine, tester))
+			}
+			return fail
+		}
+	}
+	note := func(tx *store.Tx) error {
+		inc, err := tx.Incident("o", inc.ID)
+		if err != nil {
+			return err
+		}
+		c, err := incident.Note(inc, "between", nine, tester)
+		tx.Save(c)
+		return err
+	}
+	units := []func(*store.Tx) error{add(3, nil), add(5, errUnit), add(2, nil), note, add(1, errUnit), add(4, nil), add(4, nil)}
+	for i, err := range together(t, f.Store, units...) {
+		if failed := i == 1 || i == 4; failed != errors.Is(err, errUnit) || !failed && err != nil {
+			t.Errorf("unit %d: %v", i, err)
+		}
+	}
+	var got []string
+	now := must(f.Incident(t.Context(), "o", inc.ID))(t)
+	for _, e := range checkFold(t, f.Store, now) {
+		got = append(got, fmt.Sprintf("%d %s %d", e.Seq, e.Kind, e.Data.Count))
+	}
+	want := []string{"1 opened 0", "2 alert_added 5", "3 note 0", "4 alert_added 8"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("timeline (-want +got):\n%s", diff)
+	}
+	if now.Firing != 13 || now.Alerts != 13 {
+		t.Errorf("%d of %d alerts fire, want 13", now.Firing, now.Alerts)
+	}
+}
+
 func testIncidentLists(t *testing.T, f fixture) {
 	var all []incident.Incident
 	for i := range 20 {

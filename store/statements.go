@@ -3,12 +3,16 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+	sqlitedriver "modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // A statement is to be executed with those of the whole commit, so that
@@ -16,15 +20,15 @@ import (
 type statement struct {
 	what, text string
 	args       []any
-	check      func(affected int64) error // nil: any number will do
+	affected   func(rows int64) // is told how many there were; may be nil
 }
 
 func (b *batch) exec(what, text string, args ...any) {
 	b.statements = append(b.statements, statement{what: what, text: text, args: args})
 }
 
-func (b *batch) execChecked(check func(affected int64) error, what, text string, args ...any) {
-	b.statements = append(b.statements, statement{what, text, args, check})
+func (b *batch) execTold(affected func(rows int64), what, text string, args ...any) {
+	b.statements = append(b.statements, statement{what, text, args, affected})
 }
 
 // execAll executes statements one after the other; on PostgreSQL all are sent
@@ -36,12 +40,11 @@ func (c *committer) execAll(ctx context.Context, list []statement) error {
 	for _, st := range list {
 		res, err := c.exec(ctx, st.text, st.args...)
 		if err != nil {
-			return fmt.Errorf("%s: %w", st.what, err)
+			return fmt.Errorf("%s: %w", st.what, asMoved(err))
 		}
-		if st.check != nil {
-			n, err := res.RowsAffected()
-			if err = cmp.Or(err, st.check(n)); err != nil {
-				return fmt.Errorf("%s: %w", st.what, err)
+		if st.affected != nil {
+			if n, err := res.RowsAffected(); err == nil {
+				st.affected(n)
 			}
 		}
 	}
@@ -60,14 +63,31 @@ func pipeline(ctx context.Context, conn *pgx.Conn, list []statement) (err error)
 	defer func() { err = cmp.Or(err, results.Close()) }()
 	for _, st := range list {
 		tag, err := results.Exec()
-		if err == nil && st.check != nil {
-			err = st.check(tag.RowsAffected())
-		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", st.what, err)
+			return fmt.Errorf("%s: %w", st.what, asMoved(err))
+		}
+		if st.affected != nil {
+			st.affected(tag.RowsAffected())
 		}
 	}
 	return nil
+}
+
+// asMoved turns an error into ErrMoved if a version was not the one expected. An
+// update sets it to NULL then, which the column refuses: so the statement fails
+// as a whole, and nobody has to count its rows.
+func asMoved(err error) error {
+	moved := false
+	if e, ok := errors.AsType[*sqlitedriver.Error](err); ok {
+		moved = e.Code() == sqlite3.SQLITE_CONSTRAINT_NOTNULL && strings.Contains(e.Error(), ".version")
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		moved = e.Code == "23502" && e.ColumnName == "version" // not_null_violation
+	}
+	if moved {
+		return fmt.Errorf("%w: %w", ErrMoved, err)
+	}
+	return err
 }
 
 // chunks are the sizes of multi-row statements: few, so that each is prepared

@@ -72,6 +72,7 @@ var suite = []struct {
 	{"incidents: another of the group in one commit", testReopenInOneCommit},
 	{"incidents: saved once for each version", testMoved},
 	{"incidents: a storm is one entry", testJoined},
+	{"incidents: a storm of many units is one entry", testJoinedUnits},
 	{"incidents: lists, due, postmortem", testIncidentLists},
 	{"outbox: a stop drops pages", testStop},
 	{"outbox: claims", testClaim},

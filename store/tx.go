@@ -35,6 +35,7 @@ type staged struct {
 	incidents map[string]*incidentRow
 	groups    map[groupKey]string // open incident of a group; "" after it closed
 	entries   []entryRow
+	last      map[string]int // where the last entry of an incident is in entries
 	outbox    []Outgoing
 	stops     map[string]time.Time // incidents whose unsent pages are dropped, and when that was decided
 	refresh   []string             // incidents whose messages must be edited
@@ -48,14 +49,23 @@ type AlertKey struct{ Org, Integration, Key string }
 type groupKey struct{ org, key string }
 
 type alertRow struct {
-	alert incident.Alert // Status NoAlert: there is none
-	dirty bool
+	alert  incident.Alert  // Status NoAlert: there is none
+	stored *incident.Alert // as the database has it; nil: not at all
+	dirty  bool
 }
 
 type incidentRow struct {
 	incident incident.Incident
-	base     int64 // version in the database; 0: not there yet
+	stored   *incident.Incident // as the database has it; nil: not at all
 	dirty    bool
+}
+
+// base is the version that the database has; 0: none yet.
+func (r *incidentRow) base() int64 {
+	if r.stored == nil {
+		return 0
+	}
+	return r.stored.Version
 }
 
 type entryRow struct {
@@ -72,6 +82,8 @@ type batch struct {
 	counted    map[string]int       // events in a series
 	statements []statement          // of flush
 	counters   map[counterKey]int64 // what the units counted to; the rows are locked
+	body       []byte               // of the row that is being made
+	again      []question           // of what the cache has in another version than the database
 	woken      Woken
 	broken     error // a statement failed: the transaction is of no use any more
 }
@@ -83,16 +95,16 @@ func newBatch(ctx context.Context, c *committer) *batch {
 }
 
 func newStaged() staged {
-	return staged{alerts: map[AlertKey]*alertRow{}, incidents: map[string]*incidentRow{}, groups: map[groupKey]string{}, stops: map[string]time.Time{}}
+	return staged{alerts: map[AlertKey]*alertRow{}, incidents: map[string]*incidentRow{}, groups: map[groupKey]string{}, last: map[string]int{}, stops: map[string]time.Time{}}
 }
 
 // runAll runs each unit; errs are the units' own errors. A non-nil err means
 // that the transaction is broken.
 func (b *batch) runAll(units []*unit) (errs []error, err error) {
-	if err := b.readAhead(units); err != nil {
-		return nil, err
+	if b.broken != nil {
+		return nil, b.broken
 	}
-	if err := b.readGroups(units); err != nil {
+	if err := b.c.ask(b.ctx, b.again); err != nil {
 		return nil, err
 	}
 	errs = make([]error, len(units))
@@ -138,11 +150,24 @@ func (s *staged) merge(u staged) {
 	maps.Copy(s.groups, u.groups)
 	s.retired = append(s.retired, u.retired...)
 	s.history = append(s.history, u.history...)
-	s.entries = append(s.entries, u.entries...)
+	for _, e := range u.entries {
+		s.enter(e)
+	}
 	s.outbox = append(s.outbox, u.outbox...)
 	s.refresh = append(s.refresh, u.refresh...)
 	s.events = append(s.events, u.events...)
 	s.timed = s.timed || u.timed
+}
+
+// enter adds an entry to the timeline, or puts it in the place of the last one if
+// that has its number.
+func (s *staged) enter(e entryRow) {
+	if at, ok := s.last[e.incident]; ok && s.entries[at].entry.Seq == e.entry.Seq {
+		s.entries[at] = e
+		return
+	}
+	s.last[e.incident] = len(s.entries)
+	s.entries = append(s.entries, e)
 }
 
 // dropPages drops what was staged to be sent for an incident.
@@ -182,8 +207,7 @@ func (t *Tx) Incident(org, incidentID string) (incident.Incident, error) {
 			return row.incident, nil
 		}
 	}
-	rows, err := t.b.c.query(t.b.ctx, `SELECT version, body FROM incidents WHERE id = $1 AND org = $2`, incidentID, org)
-	return t.scanIncident("incident "+incidentID, rows, err)
+	return t.readIncident("incident "+incidentID, `SELECT version, body FROM incidents WHERE id = $1 AND org = $2`, incidentID, org)
 }
 
 // OpenIncident returns the open incident of a group key, or ErrNotFound.
@@ -197,93 +221,28 @@ func (t *Tx) OpenIncident(org, group string) (incident.Incident, error) {
 			return t.Incident(org, open)
 		}
 	}
-	rows, err := t.b.c.query(t.b.ctx, `SELECT version, body FROM incidents WHERE org = $1 AND group_key = $2 AND status <> 'resolved'`, org, group)
-	inc, err := t.scanIncident("open incident", rows, err)
+	inc, err := t.readIncident("open incident", `SELECT version, body FROM incidents WHERE org = $1 AND group_key = $2 AND status <> 'resolved'`, org, group)
 	if errors.Is(err, ErrNotFound) {
 		t.b.all.groups[key] = ""
 	}
 	return inc, err
 }
 
-func (t *Tx) scanIncident(what string, rows *sql.Rows, err error) (incident.Incident, error) {
-	var inc incident.Incident
-	if err != nil {
+// readIncident reads one incident, or says ErrNotFound.
+func (t *Tx) readIncident(what, text string, args ...any) (inc incident.Incident, err error) {
+	unread := ErrNotFound
+	one := question{what, text, args, func(scan func(...any) error) error {
+		var row *incident.Incident
+		if row, unread = scanIncident(scan); unread == nil {
+			t.b.keep(row)
+			inc = *row
+		}
+		return nil // a row that cannot be read is the unit's trouble, and nobody else's
+	}}
+	if err := t.b.c.ask(t.b.ctx, []question{one}); err != nil {
 		return inc, t.b.fail(what, err)
 	}
-	defer rows.Close()
-	if !rows.Next() {
-		if err := rows.Err(); err != nil {
-			return inc, t.b.fail(what, err)
-		}
-		return inc, fmt.Errorf("%s: %w", what, ErrNotFound)
-	}
-	var version int64
-	var body []byte
-	if err := rows.Scan(&version, &body); err != nil {
-		return inc, t.b.fail(what, err)
-	}
-	inc, err = t.b.keep(version, body)
-	if err != nil {
-		return inc, fmt.Errorf("%s: %w", what, err)
-	}
-	return inc, nil
-}
-
-// keep remembers an incident that was read.
-func (b *batch) keep(version int64, body []byte) (inc incident.Incident, err error) {
-	if err := json.Unmarshal(body, &inc); err != nil {
-		return inc, fmt.Errorf("unreadable row: %w", err)
-	}
-	inc.Version = version
-	b.all.incidents[inc.ID] = &incidentRow{incident: inc, base: version}
-	if inc.Open() {
-		b.all.groups[groupKey{inc.Org, inc.GroupKey}] = inc.ID
-	}
-	return inc, nil
-}
-
-// readGroups reads the open incidents that the units' alerts will join, in few
-// queries, and remembers the groups that have none.
-func (b *batch) readGroups(units []*unit) error {
-	byOrg := map[string][]string{}
-	for _, u := range units {
-		for i, group := range u.groups[:min(len(u.groups), len(u.keys))] {
-			key := groupKey{u.keys[i].Org, group}
-			if _, known := b.all.groups[key]; group == "" || known || b.all.alerts[u.keys[i]].alert.Status == incident.Firing {
-				continue
-			}
-			b.all.groups[key] = ""
-			byOrg[key.org] = append(byOrg[key.org], group)
-		}
-	}
-	for org, groups := range byOrg {
-		err := inLists(groups, func(keys []any) error {
-			return b.readOpen(b.c.list(`SELECT version, body FROM incidents WHERE status <> 'resolved' AND org = $1 AND group_key IN (`, 2, len(keys), `)`), append([]any{org}, keys...))
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (b *batch) readOpen(text string, args []any) error {
-	rows, err := b.c.query(b.ctx, text, args...)
-	if err != nil {
-		return fmt.Errorf("read open incidents: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var version int64
-		var body []byte
-		if err := rows.Scan(&version, &body); err != nil {
-			return fmt.Errorf("read open incidents: %w", err)
-		}
-		if _, err := b.keep(version, body); err != nil {
-			return fmt.Errorf("read open incidents: %w", err)
-		}
-	}
-	return rows.Err()
+	return inc, wrap(what, unread)
 }
 
 // Save stages a change of an incident: its state, its entries, its pages.
@@ -297,7 +256,7 @@ func (t *Tx) Save(c incident.Change) {
 	before := t.row(inc.ID)
 	inc.Version = 1
 	if before != nil {
-		row.base = before.base
+		row.stored = before.stored
 		inc.Version = before.incident.Version + 1 // and not once a commit: who saw one unit's change has not seen the next one's
 	}
 	if before == nil || !before.incident.Due.Equal(inc.Due) {
@@ -312,7 +271,7 @@ func (t *Tx) Save(c incident.Change) {
 		t.staged.groups[key] = ""
 	}
 	for _, e := range c.Entries {
-		t.staged.entries = append(t.staged.entries, entryRow{inc.Org, inc.ID, e})
+		t.staged.enter(entryRow{inc.Org, inc.ID, e})
 	}
 	if c.Stop {
 		t.staged.dropPages(inc.ID)
@@ -331,26 +290,36 @@ func (t *Tx) Save(c incident.Change) {
 }
 
 // joined makes one timeline entry of alerts that join the incident one after
-// the other in this unit: a storm tells of itself once, with a count.
+// the other in this commit: a storm tells of itself once, with a count.
 func (t *Tx) joined(c incident.Change) incident.Change {
-	if len(t.staged.entries) == 0 || c.Entries[0].Kind != incident.AlertAdded {
-		return c
-	}
-	last := &t.staged.entries[len(t.staged.entries)-1]
-	before := t.staged.incidents[c.Incident.ID]
-	if before == nil || last.incident != c.Incident.ID || last.entry.Kind != incident.AlertAdded || last.entry.Cause != c.Entries[0].Cause {
-		return c
-	}
+	last, ok := t.lastEntry(c.Incident.ID)
 	more := c.Entries[0]
-	more.Seq = last.entry.Seq
-	last.entry.Data.Count += more.Data.Count
-	c.Incident = before.incident.Apply(more)
-	c.Entries = slices.Clone(c.Entries[1:])
-	for i := range c.Entries {
+	if !ok || last.Kind != incident.AlertAdded || more.Kind != last.Kind || more.Cause != last.Cause || more.Seq != last.Seq+1 {
+		return c
+	}
+	more.Seq = last.Seq
+	last.Data.Count += more.Data.Count
+	version := c.Incident.Version
+	c.Incident = t.row(c.Incident.ID).incident.Apply(more)
+	c.Incident.Version = version
+	c.Entries = slices.Clone(c.Entries)
+	c.Entries[0] = last // takes the place of the one there is
+	for i := 1; i < len(c.Entries); i++ {
 		c.Entries[i].Seq--
 		c.Incident = c.Incident.Apply(c.Entries[i])
 	}
 	return c
+}
+
+// lastEntry returns the newest entry of an incident that this commit writes, as
+// far as this unit has come.
+func (t *Tx) lastEntry(incidentID string) (e incident.Entry, ok bool) {
+	for _, s := range []*staged{&t.staged, &t.b.all} {
+		if at, ok := s.last[incidentID]; ok {
+			return s.entries[at].entry, true
+		}
+	}
+	return e, false
 }
 
 func (t *Tx) row(incidentID string) *incidentRow {

@@ -63,11 +63,18 @@ CREATE TABLE log_bodies (
 CREATE INDEX log_bodies_digest ON log_bodies (digest);
 CREATE INDEX log_bodies_old ON log_bodies (at);
 
+-- An index with last_at in it is written anew, and with it all others on
+-- PostgreSQL, whenever an alert is repeated; tombstones are few, and do without.
+DROP INDEX alerts_early;
+CREATE INDEX alerts_tombstones ON alerts (id) WHERE status = 'tombstone';
+
 -- +goose Down
 DROP TABLE log_bodies;
 DROP INDEX outbox_leased;
 DROP INDEX outbox_free;
 DROP TABLE restores;
+DROP INDEX alerts_tombstones;
+CREATE INDEX alerts_early ON alerts (last_at) WHERE status = 'tombstone';
 DROP INDEX runs_open;
 DROP INDEX outbox_quarantined;
 DROP INDEX incidents_quarantined;
