@@ -38,3 +38,6 @@ const NextDueText = nextDue
 
 // TurnLock is the number of the lock that goes with a turn.
 const TurnLock = turnLock
+
+// Forget empties the committer's cache: the next commit asks for everything.
+func (t *Tx) Forget() { t.b.c.cache = newCache() }

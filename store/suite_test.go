@@ -155,6 +155,17 @@ func must[T any](v T, err error) func(testing.TB) T {
 // held by another until all of them wait.
 func together(t testing.TB, s *store.Store, units ...func(*store.Tx) error) []error {
 	t.Helper()
+	before, _ := s.Stats()
+	errs := togetherWith(t, s, units, make([][]store.WriteOption, len(units)))
+	if after, _ := s.Stats(); after != before+2 && errors.Join(errs...) == nil {
+		t.Fatalf("%d commits, want that which held the committer and one", after-before)
+	}
+	return errs
+}
+
+// togetherWith is together of units with options of their own.
+func togetherWith(t testing.TB, s *store.Store, units []func(*store.Tx) error, options [][]store.WriteOption) []error {
+	t.Helper()
 	entered, release := make(chan struct{}), make(chan struct{})
 	errs := make([]error, len(units))
 	var wg sync.WaitGroup
@@ -170,17 +181,13 @@ func together(t testing.TB, s *store.Store, units ...func(*store.Tx) error) []er
 	})
 	<-entered
 	for i, unit := range units { // one after the other, so that they run in this order
-		wg.Go(func() { errs[i] = s.Write(t.Context(), unit) })
+		wg.Go(func() { errs[i] = s.Write(t.Context(), unit, options[i]...) })
 		for s.Queued() <= i {
 			time.Sleep(time.Millisecond)
 		}
 	}
-	before, _ := s.Stats()
 	close(release)
 	wg.Wait()
-	if after, _ := s.Stats(); after != before+2 && errors.Join(errs...) == nil {
-		t.Fatalf("%d commits, want that which held the committer and one", after-before)
-	}
 	return errs
 }
 
