@@ -43,6 +43,7 @@ type Deps struct {
 	Tails    []TailFile           // log files to follow
 	Keep     store.Keep           // retention
 	Node     string               // name of this replica, for logs
+	Contacts string               // file that keeps, sealed, whom to tell when there is no database; "": none
 	Pace     Pace                 // how sending goes on when something fails
 	At       func(station string) // called at each of Stations: tests let the process die there; nil in production
 }
@@ -62,12 +63,14 @@ type Engine struct {
 	couriers
 	runs
 	rules
-	replica   *replica
-	operators operators
-	clock     waker
-	reload    waker
-	ready     atomic.Bool
-	metrics   *metrics
+	replica      *replica
+	operators    operators
+	emergency    *Emergency
+	contactsKept []byte // in the file, as loading knows
+	clock        waker
+	reload       waker
+	ready        atomic.Bool
+	metrics      *metrics
 }
 
 // New makes an engine. Run runs it.
@@ -85,6 +88,7 @@ func New(d Deps) *Engine {
 	e.runs = newRuns()
 	e.rules = newRules()
 	e.operators = newOperators()
+	e.emergency = newEmergency(e)
 	e.setups.Store(&setups{})
 	e.replica = newReplica(d.Store.Dialect() == "sqlite")
 	e.Store.Identify(e.replica.id)
@@ -139,7 +143,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		var loops errgroup.Group
 		for name, loop := range map[string]func(context.Context) error{
 			"config": e.configLoop, "clock": e.clockLoop, "couriers": e.courierLoop, "detours": e.detourLoop, "runs": e.runLoop, "rules": e.ruleLoop, "retention": e.pruneLoop,
-			"operators": e.operatorLoop, "replica": e.replicaLoop,
+			"operators": e.operatorLoop, "emergency": e.emergencyLoop, "replica": e.replicaLoop,
 		} {
 			loops.Go(func() error { e.supervise(ctx, name, loop); return nil })
 		}

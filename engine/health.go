@@ -19,5 +19,6 @@ func (e *Engine) database(h store.Health) {
 	}
 	e.couriers.wake.now() // what could not be claimed or stored
 	e.clock.now()
+	e.emergency.wake.now()
 	e.runs.wake.now()
 }

@@ -78,6 +78,9 @@ func (e *Engine) Intake(ctx context.Context, from Sender, events []event.Event, 
 		return nil
 	}, store.Events(len(events), keys...), store.Joining(groups))
 	if err != nil {
+		if errors.Is(err, store.ErrBusy) {
+			e.refused(events)
+		}
 		return nil, fmt.Errorf("intake: %w", err)
 	}
 	e.At(stationAnswered)

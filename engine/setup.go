@@ -99,6 +99,7 @@ func (e *Engine) load(ctx context.Context) error {
 		after.byID[org.ID], after.bySlug[org.Slug] = s, s
 	}
 	e.setups.Store(after)
+	e.keepContacts()
 	return nil
 }
 
@@ -302,13 +303,18 @@ type link struct {
 
 // open resolves the secrets of a connection; "" is the plain network.
 func (e *Engine) open(s *setup, slug string) (link, error) {
-	l := link{settings: config.Settings{}, wire: e.Wire, connection: slug}
+	c, ok := s.doc.Connections[slug]
+	if !ok && slug != "" {
+		return link{settings: config.Settings{}, wire: e.Wire}, fmt.Errorf("connection %q: %w: it is not configured any more", slug, wire.ErrRefused)
+	}
+	return openConnection(slug, c, e.Wire, e.plain)
+}
+
+// openConnection is open, of a connection as it was configured.
+func openConnection(slug string, c config.Connection, network *wire.Client, plain func(string) (string, error)) (link, error) {
+	l := link{settings: config.Settings{}, wire: network}
 	if slug == "" {
 		return l, nil
-	}
-	c, ok := s.doc.Connections[slug]
-	if !ok {
-		return l, fmt.Errorf("connection %q: %w: it is not configured any more", slug, wire.ErrRefused)
 	}
 	l.settings = maps.Clone(c.Settings)
 	if l.settings == nil {
@@ -320,7 +326,7 @@ func (e *Engine) open(s *setup, slug string) (link, error) {
 		secrets = append(secrets, "url")
 	}
 	for _, name := range secrets {
-		value, err := e.plain(l.settings[name])
+		value, err := plain(l.settings[name])
 		if err != nil {
 			return l, fmt.Errorf("connection %q: %s: %w", slug, name, err)
 		}
@@ -333,7 +339,7 @@ func (e *Engine) open(s *setup, slug string) (link, error) {
 				prefixes = append(prefixes, p)
 			}
 		}
-		l.wire = e.Wire.Allowing(prefixes)
+		l.wire = network.Allowing(prefixes)
 	}
 	return l, nil
 }

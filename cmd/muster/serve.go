@@ -27,6 +27,7 @@ type serveCmd struct {
 	KeyFile   string         `env:"MUSTER_KEY_FILE" placeholder:"FILE" help:"Key of the secrets in the database, mode 0600; made at the first start. Default: beside the SQLite file, DB.key. MUSTER_SECRET_KEY is used in its place."`
 	Allow     []netip.Prefix `placeholder:"CIDR" help:"Open a range of private addresses for outgoing connections, such as 10.1.0.0/16."`
 	Secrets   []string       `name:"secrets-dir" sep:"none" placeholder:"DIR" help:"Folder in which references file:/… of a configuration may lie. May be repeated. Default: anywhere."`
+	Contacts  string         `name:"contacts-file" env:"MUSTER_CONTACTS_FILE" placeholder:"FILE" help:"Keeps, sealed, the emergency contacts, for a start without the database. Default: beside the key file, with .contacts for .key."`
 	Keep      keepFlags      `embed:"" prefix:"keep-"`
 	Drain     lengthFlag     `default:"0s" placeholder:"TIME" help:"How long /readyz says 503 at the end, before connections are refused."`
 	LogFormat string         `default:"text" enum:"text,json" help:"Of the log on standard error: text or json."`
@@ -112,7 +113,10 @@ func (c serveCmd) options(a *app) (serveOptions, error) {
 		return o, err
 	}
 	o.Key = key
-	o.Resolve = resolver{getenv: a.getenv, forbidden: ownFiles(c.Database, file), dirs: c.Secrets}.resolve
+	if o.Contacts = c.Contacts; o.Contacts == "" && file != "" {
+		o.Contacts = strings.TrimSuffix(file, ".key") + ".contacts"
+	}
+	o.Resolve = resolver{getenv: a.getenv, forbidden: ownFiles(c.Database, file, o.Contacts), dirs: c.Secrets}.resolve
 	return o, nil
 }
 

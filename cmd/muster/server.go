@@ -56,6 +56,7 @@ type serveOptions struct {
 	Tails      []engine.TailFile
 	Config     []config.File // applied at start
 	Keep       store.Keep
+	Contacts   string        // file that keeps whom to tell when there is no database; "": none
 	AdminToken string        // the instance admin's; "": one is made at the first start
 	Drain      time.Duration // how long /readyz says 503 before connections are refused
 	Log        *slog.Logger
@@ -78,6 +79,8 @@ type server struct {
 	stop     context.CancelFunc // of the loops
 	loops    chan error         // what the loops ended with
 	serving  chan error         // what the listener ended with
+
+	afterwards func() // ends what a start without a database left running
 }
 
 // startServer opens the database, starts the loops, applies the configuration
@@ -90,7 +93,7 @@ func startServer(ctx context.Context, o serveOptions) (*server, error) {
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:0"
 	}
-	s := &server{log: o.Log, drain: o.Drain, loops: make(chan error, 1), serving: make(chan error, 1)}
+	s := &server{afterwards: func() {}, log: o.Log, drain: o.Drain, loops: make(chan error, 1), serving: make(chan error, 1)}
 
 	// The port comes first, since a second server on one database is a common
 	// slip. Who connects before the end of the start waits in the backlog: to an
@@ -99,19 +102,29 @@ func startServer(ctx context.Context, o serveOptions) (*server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--listen %s: %w", o.Listen, err)
 	}
-	if s.store, err = store.Open(ctx, o.Database, o.Log); err != nil {
-		listener.Close()
-		return nil, err
+	var handler atomic.Pointer[http.Handler]
+	serve := func(h http.Handler) {
+		if handler.Swap(&h) != nil {
+			return
+		}
+		s.http = web.Server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*handler.Load()).ServeHTTP(w, r) }))
+		s.http.ErrorLog = slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)
+		go func() { s.serving <- s.http.Serve(listener) }()
 	}
 	if err := s.store.Own(); err != nil {
 		listener.Close()
 		return nil, errors.Join(err, s.store.Close())
 	}
 	network := wire.New(wire.Options{Allow: o.Allow, Now: time.Now})
+	if err := s.openStore(ctx, o, network, serve); err != nil {
+		listener.Close()
+		s.afterwards()
+		return nil, err
+	}
 	node, _ := os.Hostname() // only a name for logs
 	s.engine = engine.New(engine.Deps{
 		Store: s.store, Wire: network, Channels: notify.Kinds, Steps: runbook.Steps, Trackers: ticket.Trackers, Kinds: kinds(),
-		Resolve: o.Resolve, Key: o.Key, Log: o.Log, URL: o.URL, Tails: o.Tails, Keep: o.Keep, Node: node, At: o.At,
+		Resolve: o.Resolve, Key: o.Key, Log: o.Log, URL: o.URL, Tails: o.Tails, Keep: o.Keep, Node: node, Contacts: o.Contacts, At: o.At,
 	})
 	loops, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
@@ -124,13 +137,12 @@ func startServer(ctx context.Context, o serveOptions) (*server, error) {
 
 	if err := s.begin(ctx, o); err != nil {
 		listener.Close()
+		s.afterwards()
 		return nil, errors.Join(err, s.stopLoops())
 	}
 	s.Addr = listener.Addr().String()
 	s.URL = "http://" + s.Addr
-	s.http = web.Server(s.readiness(web.New(s.engine, web.Options{Log: o.Log, Now: time.Now, Version: version})))
-	s.http.ErrorLog = slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)
-	go func() { s.serving <- s.http.Serve(listener) }()
+	serve(s.readiness(web.New(s.engine, web.Options{Log: o.Log, Now: time.Now, Version: version})))
 	return s, nil
 }
 
@@ -213,6 +225,7 @@ func (s *server) Stop(ctx context.Context) error {
 		s.log.Warn("requests that did not end were cut off", "error", err)
 		s.http.Close()
 	}
+	s.afterwards()
 	return s.stopLoops()
 }
 
@@ -232,8 +245,7 @@ func (s *server) stopLoops() error {
 }
 
 // ownFiles are those of the server that no configuration may read.
-func ownFiles(database, key string) []string {
-	files := []string{key}
+func ownFiles(database string, files ...string) []string {
 	if !strings.Contains(database, "://") && database != ":memory:" {
 		files = append(files, database, database+"-wal")
 	}
