@@ -111,15 +111,15 @@ func startServer(ctx context.Context, o serveOptions) (*server, error) {
 		s.http.ErrorLog = slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)
 		go func() { s.serving <- s.http.Serve(listener) }()
 	}
-	if err := s.store.Own(); err != nil {
-		listener.Close()
-		return nil, errors.Join(err, s.store.Close())
-	}
 	network := wire.New(wire.Options{Allow: o.Allow, Now: time.Now})
 	if err := s.openStore(ctx, o, network, serve); err != nil {
 		listener.Close()
 		s.afterwards()
 		return nil, err
+	}
+	if err := s.store.Own(); err != nil {
+		listener.Close()
+		return nil, errors.Join(err, s.store.Close())
 	}
 	node, _ := os.Hostname() // only a name for logs
 	s.engine = engine.New(engine.Deps{

@@ -84,6 +84,18 @@ func (c *Cluster) Restart(mode string) error {
 	return c.run(c.pgctl, append([]string{"restart", "-m", mode}, c.options()...)...)
 }
 
+// Halt stops the server in the given mode of pg_ctl and leaves its data; Resume
+// starts it again.
+func (c *Cluster) Halt(mode string) error {
+	if c.dir == "" {
+		return errors.New("halt PostgreSQL: the cluster belongs to another process; use Start")
+	}
+	return c.run(c.pgctl, "stop", "-D", filepath.Join(c.dir, "data"), "-m", mode, "-s", "-w")
+}
+
+// Resume starts a server that Halt stopped.
+func (c *Cluster) Resume() error { return c.run(c.pgctl, append([]string{"start"}, c.options()...)...) }
+
 // Stop ends the server at once and removes all that is left of it. It does
 // what the death of this process would do, by the same way.
 func (c *Cluster) Stop() error {
