@@ -21,8 +21,7 @@ import (
 )
 
 const (
-	emergencyAfter  = 5 * time.Second  // a database that is restarted is no emergency
-	emergencyOver   = 5 * time.Second  // well for so long is well
+	emergencyAfter  = 5 * time.Second  // a database that is restarted is no emergency, and well for so long is well
 	emergencyMore   = 2 * time.Minute  // between two messages about events that were refused since; doubled each time
 	emergencyHourly = 12               // messages for one person in an hour, at most
 	emergencyTitles = 5                // of refused events in a message
@@ -57,7 +56,7 @@ type Emergency struct {
 	Log      *slog.Logger
 	Node     string // name of this replica
 	Contacts func() []Contact
-	After    time.Duration // an outage lasts so long before anybody is told; 0: five seconds
+	After    time.Duration // how long it lasts, and is over, before anybody is told; 0: five seconds
 
 	mu      sync.Mutex
 	wake    waker
@@ -73,6 +72,16 @@ type outage struct {
 	refused      int      // events
 	newest       []string // titles of the refused, the newest last
 	people       map[string]*telltale
+}
+
+// knownOver tells whether anybody was told, or is being told, that it is over.
+func (o *outage) knownOver() bool {
+	for _, p := range o.people {
+		if p.over || p.busy && !o.ended.IsZero() {
+			return true
+		}
+	}
+	return false
 }
 
 // telltale is what one person was told of an outage.
@@ -125,7 +134,7 @@ func (m *Emergency) Run(ctx context.Context, state func() store.Health) error {
 	for {
 		going := m.look(ctx, state(), now())
 		if going { // something may become due
-			if !sleep(ctx, 500*time.Millisecond) {
+			if !sleep(ctx, min(500*time.Millisecond, cmp.Or(m.After, emergencyAfter))) {
 				return nil
 			}
 			continue
@@ -152,6 +161,10 @@ func (m *Emergency) look(ctx context.Context, h store.Health, at time.Time) (goi
 	}
 	switch {
 	case !h.OK:
+		if o.knownOver() { // to whom it was over, this is another one
+			o = &outage{people: map[string]*telltale{}, since: at}
+			m.now = o
+		}
 		if o.since.IsZero() {
 			o.since = cmp.Or(h.Since, at)
 		}
@@ -176,7 +189,6 @@ func (m *Emergency) look(ctx context.Context, h store.Health, at time.Time) (goi
 			o.people[key] = p
 		}
 		p.contact = c
-		p.over = false // it came back within the same outage
 		switch {
 		case p.busy || at.Before(p.after):
 		case !p.down:
@@ -191,7 +203,7 @@ func (m *Emergency) look(ctx context.Context, h store.Health, at time.Time) (goi
 // finish tells those who know of an outage that it is over, and forgets it when
 // all of them know.
 func (m *Emergency) finish(ctx context.Context, o *outage, at time.Time) (going bool) {
-	if at.Sub(o.ended) < emergencyOver {
+	if at.Sub(o.ended) < cmp.Or(m.After, emergencyAfter) {
 		return true
 	}
 	for _, p := range o.people {

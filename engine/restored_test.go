@@ -4,13 +4,19 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/musterhq/muster/engine"
+	"github.com/musterhq/muster/event"
 	"github.com/musterhq/muster/incident"
 	"github.com/musterhq/muster/internal/id"
 	"github.com/musterhq/muster/internal/vendortest"
@@ -186,4 +192,105 @@ func addRun(t *testing.T, r *running, incidentID string, begun bool) string {
 		return err
 	}))
 	return run.ID
+}
+
+// TestRestoreMillion backs up a million events that were taken in in batches,
+// while more come in, and restores them into both kinds of database, each within
+// a minute.
+func TestRestoreMillion(t *testing.T) {
+	if os.Getenv("MUSTER_LONG") == "" {
+		t.Skip("long: a million events")
+	}
+	onBothInTurn(t, func(t *testing.T, address string) {
+		const events, batch, keys = 1_000_000, 512, 100_000
+		r := start(t, address, options{})
+		r.apply("organization: shop\nservices:\n  s: {}\nintegrations:\n  i: {kind: muster, key: key-of-i-0123456789, service: s, group_by: [host]}\n")
+		from, err := r.SenderByKey("key-of-i-0123456789")
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		intake := func(n int) {
+			list := make([]event.Event, batch)
+			body := []byte(strings.Repeat("the body as it came, which differs a little each time: ", 3) + fmt.Sprint(n))
+			for i := range list {
+				k := (n*batch + i) % keys
+				list[i] = event.Event{
+					Action: event.Trigger, Key: fmt.Sprint("disk-", k), Title: fmt.Sprintf("disk %d is full", k), Severity: event.SeverityCritical,
+					Labels: map[string]string{"host": fmt.Sprint("host-", k%5000), "device": fmt.Sprint("sd", k%7)},
+				}
+			}
+			if _, err := r.Intake(t.Context(), from, list, body); err != nil {
+				t.Error(err)
+			}
+		}
+		var next atomic.Int64
+		var senders sync.WaitGroup
+		for range 4 {
+			senders.Go(func() {
+				for n := next.Add(1); n <= events/batch+1; n = next.Add(1) {
+					intake(int(n))
+				}
+			})
+		}
+		senders.Wait()
+		t.Logf("%d events taken in within %v", events, time.Since(began).Round(100*time.Millisecond))
+
+		// Commits go on while the backup is made; how long do they take?
+		slowest := func(during func()) (worst, median time.Duration) {
+			var took []time.Duration
+			stop, ended := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(ended)
+				for n := int(next.Load()); ; n++ {
+					select {
+					case <-stop:
+						return
+					default:
+						at := time.Now()
+						intake(n)
+						took = append(took, time.Since(at))
+					}
+				}
+			}()
+			during()
+			close(stop)
+			<-ended
+			slices.Sort(took)
+			return took[len(took)-1], took[len(took)/2]
+		}
+		worst, median := slowest(func() { time.Sleep(3 * time.Second) })
+		t.Logf("a batch of 512 without a backup: median %v, slowest %v", median, worst)
+		var archive bytes.Buffer
+		began = time.Now()
+		worst, median = slowest(func() {
+			sum, err := store.Backup(t.Context(), address, &archive, store.BackupOptions{Now: time.Now()})
+			if err != nil {
+				t.Error(err)
+			}
+			t.Logf("backup of %d rows, %d MB, within %v", sum.Rows, archive.Len()>>20, time.Since(began).Round(10*time.Millisecond))
+		})
+		t.Logf("a batch of 512 while it was made: median %v, slowest %v", median, worst)
+		r.end()
+		for kind, to := range map[string]string{"sqlite": filepath.Join(t.TempDir(), "restored.db"), "postgres": postgres(t)} {
+			began = time.Now()
+			if _, err := store.Restore(t.Context(), to, bytes.NewReader(archive.Bytes()), store.RestoreOptions{Now: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
+			took := time.Since(began)
+			t.Logf("restored into %s within %v", kind, took.Round(10*time.Millisecond))
+			if took > time.Minute {
+				t.Errorf("%s: longer than a minute", kind)
+			}
+			if n := number(t, to, `SELECT sum(count) FROM segments`); n < events {
+				t.Errorf("%s: %d events", kind, n)
+			}
+		}
+	})
+}
+
+// onBothInTurn is onBoth for what is measured.
+func onBothInTurn(t *testing.T, test func(t *testing.T, address string)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, filepath.Join(t.TempDir(), "muster.db")) })
+	t.Run("postgres", func(t *testing.T) { test(t, postgres(t)) })
 }

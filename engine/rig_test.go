@@ -94,7 +94,7 @@ func start(t *testing.T, address string, o options) *running {
 	r.Engine = engine.New(engine.Deps{
 		Store: r.store, Channels: channels, Steps: steps, Trackers: ticket.Trackers, Kinds: engine.KindsOf(channels, steps, ticket.Trackers),
 		Wire: network, Pace: o.pace,
-		Resolve: o.resolve, Key: key, Log: log, URL: "https://muster.example", Tails: o.tails, Keep: store.Keep{Tombstones: time.Hour},
+		Resolve: o.resolve, Key: key, Log: log, URL: "https://muster.example", Contacts: filepath.Join(t.TempDir(), "contacts"), Tails: o.tails, Keep: store.Keep{Tombstones: time.Hour},
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
