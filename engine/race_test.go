@@ -19,17 +19,14 @@ import (
 	"github.com/musterhq/muster/store"
 )
 
-// rounds is how often each race is run.
-func rounds() int {
+// rounds is how often each race is run, and how many rounds, each with an incident
+// of its own, go on side by side: so that commits are shared, as under load.
+func rounds() (all, atOnce int) {
 	if os.Getenv("MUSTER_LONG") != "" {
-		return 10_000
+		return 10_000, 200
 	}
-	return 200
+	return 200, 20
 }
-
-// atOnce is how many rounds of a race, each with an incident of its own, go on
-// side by side: so that commits are shared, as under load.
-const atOnce = 20
 
 // A race is two things that happen to one incident at the same instant, by two
 // engines where the database allows that.
@@ -38,6 +35,7 @@ type race struct {
 	address string
 	a, b    *running
 	probe   *probe
+	editing *sync.Mutex // one edit after the other
 }
 
 // races runs a race again and again on both databases.
@@ -46,7 +44,7 @@ func races(t *testing.T, run func(r race, n int)) {
 	for _, database := range []string{"sqlite", "postgres"} {
 		t.Run(database, func(t *testing.T) {
 			t.Parallel()
-			r := race{T: t, probe: &probe{}}
+			r := race{T: t, probe: &probe{}, editing: &sync.Mutex{}}
 			o := options{channels: []notify.Kind{r.probe.kind()}}
 			if database == "sqlite" {
 				r.address = filepath.Join(t.TempDir(), "muster.db")
@@ -59,7 +57,8 @@ func races(t *testing.T, run func(r race, n int)) {
 			r.a.apply(climbing("ana"))
 			r.b.wait("the configuration", 10*time.Second, func() bool { _, err := r.b.SenderByKey("the-only-key"); return err == nil })
 			r.b.org = r.a.org
-			for n := 0; n < rounds() && !t.Failed(); n += atOnce {
+			all, atOnce := rounds()
+			for n := 0; n < all && !t.Failed(); n += atOnce {
 				var side sync.WaitGroup
 				for i := range atOnce {
 					side.Go(func() { run(r, n+i) })
@@ -334,12 +333,15 @@ func TestEditAgainstClimb(t *testing.T) {
 			return
 		}
 		edit := func() error { return nil }
-		if n%atOnce == 0 { // one of those that go on side by side
-			text := climbing([]string{"ana", "bob"}[n/atOnce%2])
-			if n/atOnce%4 > 1 { // and the policy as well
+		const each = 20
+		if n%each == 0 { // while the others climb
+			text := climbing([]string{"ana", "bob"}[n/each%2])
+			if n/each%4 > 1 { // and the policy as well
 				text = strings.Replace(text, "notify: [schedule:duty], wait: 1h", "notify: [schedule:duty], wait: 2h", 1)
 			}
 			edit = func() error {
+				r.editing.Lock()
+				defer r.editing.Unlock()
 				_, err := r.a.Apply(r.Context(), "", []config.File{{Name: "test.yaml", Body: []byte(text)}}, tester)
 				return err
 			}
