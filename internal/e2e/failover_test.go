@@ -80,7 +80,7 @@ func TestFailover(t *testing.T) {
 }
 
 // clustersAtOnce is how many clusters of three run at a time.
-const clustersAtOnce = 7
+const clustersAtOnce = 6
 
 // ownHosts tells whether a process can be given an /etc/hosts of its own, by which
 // each replica goes to the same name by a way of its own.
