@@ -28,13 +28,13 @@ func newCache() *cache {
 
 // committed takes over what a transaction has read and written. It is called
 // when the COMMIT has been answered, and only then: a version that was rolled
-// back will be given to something else.
+// back will be given to something else. From then on the rows are the cache's.
 func (c *cache) committed(s staged) {
 	for key, row := range s.alerts {
 		switch {
 		case row.dirty:
-			a := row.alert
-			c.alerts.put(key, &a)
+			row.stored = nil // or each version would hold on to the one before
+			c.alerts.put(key, &row.alert)
 		case row.stored != nil:
 			c.alerts.put(key, row.stored)
 		}
@@ -47,8 +47,8 @@ func (c *cache) committed(s staged) {
 				c.incidents.drop(key)
 			}
 		case row.dirty:
-			inc := row.incident
-			c.incidents.put(key, &inc)
+			row.stored = nil
+			c.incidents.put(key, &row.incident)
 		default:
 			c.incidents.put(key, row.stored)
 		}
