@@ -28,6 +28,7 @@ type health struct {
 	probes   int       // tries since it fails
 	sent     time.Time // when something got through last; zero: not since the start
 	moved    time.Time // when a send began or ended last
+	told     bool      // it is known that this is red
 }
 
 func (h *health) fails() bool { return h.failures >= tripAfter || h.stalled }
@@ -79,28 +80,17 @@ func (e *Engine) heard(org, connection string, err error) {
 	if errors.Is(err, context.Canceled) || err != nil && e.replica.gate.check() != nil { // we ended it
 		return
 	}
-	at := now()
-	before, after := e.couriers.heard(store.Destination(org, connection), err, at, e.Pace)
-	if before.red() == after.red() {
-		return
-	}
-	if after.red() {
-		e.Log.Error("a connection fails", "organization", org, "connection", connection, "since", after.since, "error", after.reason)
-	} else {
-		e.Log.Info("a connection works again", "organization", org, "connection", connection, "failed_since", before.since)
-	}
-	e.couriers.detours.now()
+	e.couriers.heard(store.Destination(org, connection), err, now(), e.Pace)
+	e.tellOfConnections()
 }
 
-// heard returns the health before and after.
-func (c *couriers) heard(destination string, err error, at time.Time, pace Pace) (before, after health) {
+func (c *couriers) heard(destination string, err error, at time.Time, pace Pace) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	h := c.at(destination)
-	before = *h
 	if err == nil {
-		*h = health{sent: at, moved: at}
-		return before, *h
+		*h = health{sent: at, moved: at, told: h.told}
+		return
 	}
 	if h.since.IsZero() {
 		h.since = at
@@ -110,14 +100,30 @@ func (c *couriers) heard(destination string, err error, at time.Time, pace Pace)
 	if refused { // an answer, in time: whoever gives it is there
 		h.refusals++
 		h.failures, h.stalled, h.probes = 0, false, 0
-		return before, *h
+		return
 	}
 	h.failures++
 	if h.fails() && !at.Before(h.probe) { // what was in flight together counts once
 		h.probe = at.Add(pace.probe(h.probes, later))
 		h.probes++
 	}
-	return before, *h
+}
+
+// news lists the destinations that began to fail or work since it was asked last.
+func (c *couriers) news() map[string]health {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var list map[string]health
+	for destination, h := range c.known {
+		if h.red() != h.told {
+			h.told = h.red()
+			if list == nil {
+				list = map[string]health{}
+			}
+			list[destination] = *h
+		}
+	}
+	return list
 }
 
 // failing lists the destinations that fail, having looked for those that stall,

@@ -20,6 +20,7 @@ func (e *Engine) detourLoop(ctx context.Context) error {
 	for {
 		at := now()
 		failing, again := e.couriers.failing(at, e.Pace)
+		e.tellOfConnections()
 		for _, destination := range failing {
 			next, err := e.detour(ctx, destination, failing)
 			if err != nil && ctx.Err() == nil {

@@ -20,6 +20,8 @@ type metrics struct {
 	replicas         prometheus.Gauge
 	skew, offline    prometheus.Gauge
 	takeovers        prometheus.Counter
+	calls            *prometheus.HistogramVec
+	failing, since   *prometheus.GaugeVec
 }
 
 func newMetrics() *metrics {
@@ -41,6 +43,12 @@ func newMetrics() *metrics {
 		offline:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "muster_offline", Help: "Whether this replica reaches none of several destinations: 1 or 0."}),
 		takeovers:      prometheus.NewCounter(prometheus.CounterOpts{Name: "muster_takeovers_total", Help: "Replicas that this one declared dead, and whose work it freed."}),
 	}
+	of := []string{"organization", "connection"}
+	m.calls = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "muster_connection_call_seconds", Help: "How long calls to what is outside took, by connection and outcome: ok, refused, later, failed.",
+		Buckets: []float64{.1, .5, 2, 10, 20}}, append(of, "outcome"))
+	m.failing = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "muster_connection_failing", Help: "Whether nothing gets through by a connection: 1 or 0."}, of)
+	m.since = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "muster_connection_failing_since_seconds", Help: "Since when nothing gets through by a connection, in seconds since 1970; 0 if it works."}, of)
+	m.registry.MustRegister(m.calls, m.failing, m.since)
 	m.database.Set(1)
 	m.replicas.Set(1)
 	m.registry.MustRegister(m.events, m.opened, m.resolved, m.sends, m.restarts, m.panics, m.verdicts, m.lines, m.operatorAlerts, m.database, m.replicas, m.skew, m.offline, m.takeovers,

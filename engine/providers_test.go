@@ -121,10 +121,14 @@ func (c *cell) round(n int) {
 		})
 	}
 	c.cold(c.p.asked()-asked, time.Since(begun))
+	if v := c.connection(); (v.Error == "" || v.Since.IsZero()) != harmless {
+		t.Errorf("the connection is %+v", v)
+	}
 
 	c.p.mends(t)
 	c.trigger("key-of-faulty", after, after)
 	c.wait("the destination recovers", within, func() bool { return c.p.took(after) > 0 })
+	c.wait("its connection works", within, func() bool { v := c.connection(); return v.Health == "works" && v.Since.IsZero() && v.Error == "" })
 	if slices.Contains(final, c.fault) {
 		c.wait("what was refused is told of", within, func() bool { return told("notify_failed") })
 	} else {
@@ -138,6 +142,38 @@ func (c *cell) round(n int) {
 		t.Error(err)
 	}
 	c.discreet(inc)
+}
+
+// connection is what the API tells of the provider's.
+func (c *cell) connection() engine.Connection {
+	list, err := c.Connections(c.org)
+	if err != nil || len(list) != 3 || list[0].Connection != "faulty" {
+		c.t.Fatalf("connections: %+v, %v", list, err)
+	}
+	for _, s := range c.p.secrets {
+		if strings.Contains(list[0].Error, s) {
+			c.t.Errorf("%q is in what the API tells", s)
+		}
+	}
+	return list[0]
+}
+
+// gauge is the value of a metric for the provider's connection.
+func (c *cell) gauge(name string) float64 {
+	families, err := c.Registry().Gather()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if f.GetName() == name && l.GetName() == "connection" && l.GetValue() == "faulty" {
+					return m.GetGauge().GetValue()
+				}
+			}
+		}
+	}
+	return -1
 }
 
 // cold: a destination that fails is not asked in a loop. Each of its rows may be
@@ -271,6 +307,9 @@ func fullLoad(t *testing.T, address, fault string) {
 	if fault == "black hole" && asked > 100 { // eight at first, then one at a time, 700 ms each
 		t.Errorf("it was tried %d times", asked)
 	}
+	if v := c.connection(); v.Health != "failing" || c.gauge("muster_connection_failing") != 1 || c.gauge("muster_connection_failing_since_seconds") != float64(v.Since.Unix()) {
+		t.Errorf("its connection is %+v, with metrics %v and %v", v, c.gauge("muster_connection_failing"), c.gauge("muster_connection_failing_since_seconds"))
+	}
 	c.p.mends(t)
 	if fault == "wrong certificate" {
 		return // they were refused
@@ -278,4 +317,7 @@ func fullLoad(t *testing.T, address, fault string) {
 	c.wait("what was put off arrives", 60*time.Second, func() bool {
 		return number(t, address, `SELECT count(*) FROM outbox WHERE state = 'sent' AND destination LIKE '%/faulty' AND kind = '`+incident.Page+`'`) == load
 	})
+	if v := c.connection(); v.Health != "works" || c.gauge("muster_connection_failing") != 0 {
+		t.Errorf("when all is well its connection is %+v, with metric %v", v, c.gauge("muster_connection_failing"))
+	}
 }

@@ -341,5 +341,8 @@ func openConnection(slug string, c config.Connection, network *wire.Client, plai
 		}
 		l.wire = network.Allowing(prefixes)
 	}
+	l.wire = l.wire.Observing(func(c wire.Call) {
+		e.metrics.calls.WithLabelValues(s.org.Slug, slug, c.Outcome).Observe(c.Took.Seconds())
+	})
 	return l, nil
 }

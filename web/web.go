@@ -66,6 +66,7 @@ func newServer(e *engine.Engine, o Options) *server {
 	s.alertRoutes()
 	s.eventRoutes()
 	s.onCallRoutes()
+	s.connectionRoutes()
 	s.overrideRoutes()
 	s.runRoutes()
 	s.ruleRoutes()

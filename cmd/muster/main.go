@@ -54,6 +54,8 @@ type commands struct {
 	Alerts alertsCmd `cmd:"" group:"Signals" help:"List alerts."`
 	Rules  rulesCmd  `cmd:"" group:"Signals" help:"Show what the rules see."`
 
+	Connections connectionsCmd `cmd:"" group:"Ways out" help:"Show which connections fail, and since when."`
+
 	Incidents incidentsCmd `cmd:"" group:"Incidents" help:"List or show incidents."`
 	Ack       ackCmd       `cmd:"" group:"Incidents" help:"Take incidents: nobody else is paged."`
 	Resolve   resolveCmd   `cmd:"" group:"Incidents" help:"Declare incidents over."`

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// A Call is what is told of one HTTP exchange, for metrics. It holds no path
-// and no header, for either may be a secret.
+// A Call is what is told of one HTTP exchange, or of one connection of Dial
+// (its Method is TCP), for metrics. It holds no path and no header, for either
+// may be a secret.
 type Call struct {
 	Host    string
 	Method  string

@@ -34,7 +34,8 @@ type Options struct {
 	Resolver *net.Resolver
 	// Transport replaces the network below HTTP. For tests.
 	Transport http.RoundTripper
-	// Observe is told of each HTTP exchange when it ends. It must not block.
+	// Observe is told of each HTTP exchange, and of each connection of Dial, when
+	// it ends. It must not block.
 	Observe func(Call)
 }
 
@@ -101,6 +102,18 @@ func build(o Options) *Client {
 func (c *Client) Allowing(p []netip.Prefix) *Client {
 	o := c.opt
 	o.Allow = slices.Concat(c.opt.Allow, p)
+	return build(o)
+}
+
+// Observing returns the client with one more who is told of each exchange. It
+// is cheap, as Allowing is.
+func (c *Client) Observing(also func(Call)) *Client {
+	o := c.opt
+	if before := o.Observe; before != nil {
+		o.Observe = func(call Call) { before(call); also(call) }
+	} else {
+		o.Observe = also
+	}
 	return build(o)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 )
 
@@ -17,13 +18,25 @@ func (c *Client) Dial(ctx context.Context, network, addr string) (net.Conn, erro
 	default:
 		return nil, fmt.Errorf("dial: %w: network %q is not TCP", ErrRefused, network)
 	}
+	start := c.opt.Now()
 	life, cancel := context.WithTimeout(ctx, c.opt.Timeout)
+	told := func(bytes int64, err error) {
+		if c.opt.Observe != nil {
+			call := Call{Host: addr, Method: "TCP", Took: c.opt.Now().Sub(start), Bytes: bytes, Outcome: "ok"}
+			if err != nil {
+				call.Outcome = outcome(0, err)
+			}
+			c.opt.Observe(call)
+		}
+	}
 	conn, err := c.dial(gatedBy(life), network, addr)
 	if err != nil {
 		cancel()
-		return nil, Classify(err)
+		err = Classify(err)
+		told(0, err)
+		return nil, err
 	}
-	b := &bounded{Conn: conn, life: life, cancel: cancel}
+	b := &bounded{Conn: conn, life: life, cancel: cancel, most: c.opt.MaxBody, told: told}
 	b.left.Store(c.opt.MaxBody)
 	b.stop = context.AfterFunc(life, func() { conn.Close() })
 	return b, nil
@@ -36,6 +49,9 @@ type bounded struct {
 	cancel context.CancelFunc
 	stop   func() bool
 	left   atomic.Int64
+	most   int64
+	once   sync.Once
+	told   func(bytes int64, err error) // at the end
 }
 
 func (b *bounded) Read(p []byte) (int, error) {
@@ -62,7 +78,9 @@ func (b *bounded) reason(err error) error {
 
 func (b *bounded) Close() error {
 	b.stop()
+	late := b.life.Err() // the time was over, or whoever dialled was
 	err := b.Conn.Close()
+	b.once.Do(func() { b.told(b.most-max(b.left.Load(), 0), late) })
 	b.cancel()
 	return err
 }
