@@ -20,7 +20,6 @@ type Connection struct {
 	Error      string    `json:"error,omitempty" doc:"What came of the last try, without secrets."`
 	Failures   int       `json:"failures,omitempty" doc:"Tries in a row that failed or were refused."`
 	SentAt     time.Time `json:"sent_at,omitzero" doc:"When something got through last."`
-	ExpiresAt  time.Time `json:"certificate_expires_at,omitzero" doc:"When the certificate that the other side shows expires."`
 }
 
 // The health of a connection.
