@@ -307,12 +307,18 @@ func (e *Engine) open(s *setup, slug string) (link, error) {
 	if !ok && slug != "" {
 		return link{settings: config.Settings{}, wire: e.Wire}, fmt.Errorf("connection %q: %w: it is not configured any more", slug, wire.ErrRefused)
 	}
-	return openConnection(slug, c, e.Wire, e.plain)
+	l, err := openConnection(slug, c, e.Wire, e.plain)
+	if err == nil && slug != "" {
+		l.wire = l.wire.Observing(func(c wire.Call) {
+			e.metrics.calls.WithLabelValues(s.org.Slug, slug, c.Outcome).Observe(c.Took.Seconds())
+		})
+	}
+	return l, err
 }
 
 // openConnection is open, of a connection as it was configured.
 func openConnection(slug string, c config.Connection, network *wire.Client, plain func(string) (string, error)) (link, error) {
-	l := link{settings: config.Settings{}, wire: network}
+	l := link{settings: config.Settings{}, wire: network, connection: slug}
 	if slug == "" {
 		return l, nil
 	}
@@ -341,8 +347,5 @@ func openConnection(slug string, c config.Connection, network *wire.Client, plai
 		}
 		l.wire = network.Allowing(prefixes)
 	}
-	l.wire = l.wire.Observing(func(c wire.Call) {
-		e.metrics.calls.WithLabelValues(s.org.Slug, slug, c.Outcome).Observe(c.Took.Seconds())
-	})
 	return l, nil
 }
