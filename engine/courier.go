@@ -34,6 +34,7 @@ type couriers struct {
 	sum      int
 	last     map[string]chan struct{} // by incident and place: closed when the send begun last has ended
 	known    map[string]*health       // by destination
+	unsure   unsure                   // of the loop alone
 }
 
 func newCouriers() couriers {
@@ -76,6 +77,7 @@ func (e *Engine) claim(ctx context.Context, at time.Time) (claimed []store.Outgo
 	if free, next = e.replica.sendable(free, at); free <= 0 {
 		return nil, next, nil
 	}
+	e.couriers.unsure.free(ctx, e.Store, at)
 	next, err = e.Store.NextDue(ctx, busy...)
 	if err != nil || next.IsZero() || next.After(at) {
 		if !again.IsZero() && (next.IsZero() || again.Before(next)) {
@@ -85,6 +87,7 @@ func (e *Engine) claim(ctx context.Context, at time.Time) (claimed []store.Outgo
 	}
 	e.At(stationClaim)
 	claimed, err = e.Store.Claim(ctx, at, at.Add(lease), free, perDest, busy, narrow...)
+	e.couriers.unsure.note(at.Add(lease), err)
 	return claimed, next, err
 }
 

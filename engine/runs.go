@@ -32,12 +32,15 @@ func (e *Engine) runLoop(ctx context.Context) error {
 	var working sync.WaitGroup
 	defer working.Wait()
 	slots := make(chan struct{}, runsAtOne)
+	var lost unsure
 	for {
 		at := now()
+		lost.free(ctx, e.Store, at)
 		next, err := e.Store.NextRun(ctx)
 		var claimed []store.Run
 		if free := runsAtOne - len(slots); err == nil && free > 0 && e.replica.gate.check() == nil && !next.IsZero() && !next.After(at) {
 			claimed, err = e.Store.ClaimRuns(ctx, at, at.Add(runLease), free)
+			lost.note(at.Add(runLease), err)
 		}
 		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrDeclaredDead) {
 			e.Log.Error("claim runs", "error", err)

@@ -75,6 +75,20 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest 
 	return claimed, err
 }
 
+// Unclaim makes due again what this process claimed until an instant, of the
+// outbox and of runs. The rows keep the attempt that the claim gave them.
+func (t *Tx) Unclaim(until time.Time) error {
+	replica := t.b.c.s.replica
+	if _, err := t.exec("take a claim of the outbox back", `
+		UPDATE outbox SET lease_until = 0, holder = '' WHERE state = 'pending' AND lease_until = $1 AND holder = $2`, until.UnixMicro(), replica); err != nil {
+		return err
+	}
+	_, err := t.exec("take a claim of runs back", `
+		UPDATE runs SET lease_until = 0, holder = '' WHERE due IS NOT NULL AND lease_until = $1 AND holder = $2`, until.UnixMicro(), replica)
+	t.b.woken.Outbox, t.b.woken.Runs = true, true
+	return err
+}
+
 // waiting lists the destinations of pending rows. It reads one row of the index
 // for each, however many are pending: a destination with a long backlog must not
 // slow down the commits of all others.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,51 @@ func TestLostCommit(t *testing.T) {
 	}
 	if n := len(pager.pages()); n != len(due) {
 		t.Errorf("%d pages for %d incidents", n, len(due))
+	}
+	s.stop(t)
+}
+
+// TestLostCommitOfClaims loses the answer to the commit of a claim: the page
+// leaves soon all the same, not at the end of a lease that nobody holds.
+func TestLostCommitOfClaims(t *testing.T) {
+	t.Parallel()
+	pager := newPager(t, 0)
+	dsn := pgtest.DSN(t)
+	g := newGate(t, dsn)
+	s := serve(t, "muster", g.DSN, "--config", write(t, t.TempDir(), "shop.yaml", shop(pager.URL, 1)))
+	db := open(t, dsn)
+	var due []string
+	for n := range 3 {
+		g.loseNth("hook0", 2) // the first is that of the event itself
+		got, err := s.send(ownKey, fmt.Appendf(nil, `{"title":"disk full","key":"claim-%d","service":"s0"}`, n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		due = append(due, got.Incident)
+		err = eventually(15*time.Second, func() error {
+			var sent int // and their receipts stored: no commit of theirs is mistaken for the next one
+			err := db.QueryRow(`SELECT count(*) FROM outbox WHERE kind = 'page' AND state = 'sent'`).Scan(&sent)
+			if err != nil || sent <= n {
+				return fmt.Errorf("%d pages, want %d: %v", sent, n+1, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var most int
+	if err := db.QueryRow(`SELECT max(attempt) FROM outbox`).Scan(&most); err != nil || most != 2 || g.losses() != 3 {
+		t.Errorf("%d answers were lost, and pages were claimed %d times (%v); want 3, and 2", g.losses(), most, err)
+	}
+	pages := pager.pages()
+	if len(pages) != len(due) {
+		t.Errorf("%d pages for %d incidents", len(pages), len(due))
+	}
+	for _, p := range pages {
+		if !slices.Contains(due, p.incident) || p.wrong != "" {
+			t.Errorf("page %+v", p)
+		}
 	}
 	s.stop(t)
 }

@@ -21,7 +21,8 @@ type gate struct {
 
 	mu     sync.Mutex
 	came   []time.Time // connections
-	marker []byte      // the answer to the next commit that these bytes are in is lost; nil: to none
+	marker []byte      // the answer to a commit that these bytes are in is lost; nil: to none
+	nth    int         // of such commits
 	lost   int
 }
 
@@ -56,10 +57,13 @@ func newGate(t *testing.T, dsn string) *gate {
 }
 
 // lose loses the answer to the next commit of what holds the marker.
-func (g *gate) lose(marker string) {
+func (g *gate) lose(marker string) { g.loseNth(marker, 1) }
+
+// loseNth loses that to the n-th from now on.
+func (g *gate) loseNth(marker string, n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.marker = []byte(marker)
+	g.marker, g.nth = []byte(marker), n
 }
 
 // losses counts the answers that were lost.
@@ -113,6 +117,9 @@ func (g *gate) losesThis() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.marker == nil {
+		return false
+	}
+	if g.nth--; g.nth > 0 {
 		return false
 	}
 	g.marker = nil

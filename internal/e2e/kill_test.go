@@ -68,11 +68,11 @@ func TestKill9(t *testing.T) {
 			}
 			g.allowed.Store(1 << 40)
 			for _, station := range paging(t) {
-				g.dieAt(station, 10+g.random.IntN(50))
+				g.mustDieAt(station, 10+g.random.IntN(50))
 			}
 			for range 2 { // an answer before its commit shows only here
-				g.dieAt("staged", 1+g.random.IntN(20))
-				g.dieAt("flushed", 1+g.random.IntN(20))
+				g.mustDieAt("staged", 1+g.random.IntN(20))
+				g.mustDieAt("flushed", 1+g.random.IntN(20))
 			}
 			for range 3 {
 				g.killAfter(time.Duration(300+g.random.IntN(500)) * time.Millisecond)
@@ -120,9 +120,9 @@ func TestKill9Long(t *testing.T) {
 			for n := range kills {
 				g.allowed.Store(int64(n+1) * events / kills)
 				if n%2 == 0 {
-					g.dieAt(stations[n/2%len(stations)], 10+g.random.IntN(200))
+					g.dieAt(stations[n/2%len(stations)], 10+g.random.IntN(60), 10*time.Second)
 				} else {
-					g.killAfter(time.Duration(300+g.random.IntN(1700)) * time.Millisecond)
+					g.killAfter(time.Duration(300+g.random.IntN(1200)) * time.Millisecond)
 				}
 				if n%20 == 19 {
 					t.Logf("%v: %d kills, %d events", time.Since(began).Round(time.Second), n+1, g.accepted.Load())
@@ -134,6 +134,9 @@ func TestKill9Long(t *testing.T) {
 				time.Sleep(100 * time.Millisecond)
 			}
 			promises := g.stop()
+			if len(g.died) != len(stations) {
+				t.Errorf("it died at %v, want at each of %v", g.died, stations)
+			}
 			loaded := time.Since(began).Round(time.Second)
 			g.judge(s, promises, 3*time.Minute)
 			t.Logf("%v, of which %v under load", time.Since(began).Round(time.Second), loaded)
