@@ -69,10 +69,13 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest 
 		}
 		return nil
 	})
+	if err != nil { // what was not committed, or perhaps not, is held by nobody
+		return nil, err
+	}
 	slices.SortFunc(claimed, func(a, b Outgoing) int { // RETURNING has no order
 		return cmp.Or(cmp.Compare(rankOf(a), rankOf(b)), a.Due.Compare(b.Due), strings.Compare(a.ID, b.ID))
 	})
-	return claimed, err
+	return claimed, nil
 }
 
 // Unclaim makes due again what this process claimed until an instant, of the

@@ -104,7 +104,10 @@ func (s *Store) ClaimRuns(ctx context.Context, now, until time.Time, limit int) 
 		}
 		return nil
 	})
-	return claimed, err
+	if err != nil { // as with Claim
+		return nil, err
+	}
+	return claimed, nil
 }
 
 // NextRun returns when the next run is due, or the zero instant.
