@@ -211,8 +211,9 @@ func (g *siege) stop() []promise {
 }
 
 // judge says whether all that was promised was kept, by the server's own word,
-// by the database, and by what the pager got.
-func (g *siege) judge(s *server, promises []promise, within time.Duration) {
+// by the database, and by what the pager got. It waits for pages as long as some
+// come: patience is how long none may.
+func (g *siege) judge(s *server, promises []promise, patience time.Duration) {
 	t := g.t
 	t.Helper()
 	g.ask(s, promises)
@@ -232,7 +233,16 @@ func (g *siege) judge(s *server, promises []promise, within time.Duration) {
 			t.Errorf("incident %s was promised with event %s, and there is none", p.Incident, p.Event)
 		}
 	}
-	err = eventually(within, func() error {
+	for before := -1; before < len(g.pager.pages()) && before < different; {
+		before = len(g.pager.pages())
+		eventually(patience, func() error {
+			if n := len(g.pager.pages()); n < before+100 && n < different {
+				return fmt.Errorf("%d pages, %d are due", n, different)
+			}
+			return nil
+		})
+	}
+	err = eventually(patience, func() error {
 		if n := len(g.pager.pages()); n < different { // cheap; the judge is not
 			return fmt.Errorf("%d pages, %d are due", n, different)
 		}
