@@ -33,6 +33,9 @@ func (e *Engine) clockLoop(ctx context.Context) error {
 		case next.IsZero(), next.Before(at), again.Before(next): // what failed must neither wait for a wake-up nor spin
 			next = again
 		}
+		if !next.IsZero() && next.Before(at) { // due by its row and not by what it holds: the auditor mends it
+			next = again
+		}
 		if !e.rest(ctx, e.clock, next) {
 			return nil
 		}

@@ -334,6 +334,9 @@ func (e *Engine) sendPage(ctx context.Context, s *setup, inc incident.Incident, 
 	if inc.Status != incident.Triggered || n.Climb != inc.Climb {
 		return outcome{}, errMoot
 	}
+	if why := e.noRecipient(o.Org, n); why != "" {
+		return outcome{}, fmt.Errorf("page: %w: %s", wire.ErrRefused, why)
+	}
 	m, err := e.message(ctx, s, inc, notify.Page, o)
 	if err != nil {
 		return outcome{}, err

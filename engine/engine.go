@@ -65,6 +65,7 @@ type Engine struct {
 	rules
 	replica      *replica
 	operators    operators
+	auditor      auditor
 	emergency    *Emergency
 	contactsKept []byte // in the file, as loading knows
 	clock        waker
@@ -89,6 +90,7 @@ func New(d Deps) *Engine {
 	e.rules = newRules()
 	e.operators = newOperators()
 	e.emergency = newEmergency(e)
+	e.auditor = newAuditor()
 	e.setups.Store(&setups{})
 	e.replica = newReplica(d.Store.Dialect() == "sqlite")
 	e.Store.Identify(e.replica.id)
@@ -139,11 +141,12 @@ func (e *Engine) Run(ctx context.Context) error {
 		err = e.restoreRules(ctx)
 	}
 	if err == nil {
+		e.auditor.last.Store(now().UnixMicro())
 		e.ready.Store(true)
 		var loops errgroup.Group
 		for name, loop := range map[string]func(context.Context) error{
 			"config": e.configLoop, "clock": e.clockLoop, "couriers": e.courierLoop, "detours": e.detourLoop, "runs": e.runLoop, "rules": e.ruleLoop, "retention": e.pruneLoop,
-			"operators": e.operatorLoop, "emergency": e.emergencyLoop, "replica": e.replicaLoop,
+			"operators": e.operatorLoop, "emergency": e.emergencyLoop, "replica": e.replicaLoop, "auditor": e.auditLoop,
 		} {
 			loops.Go(func() error { e.supervise(ctx, name, loop); return nil })
 		}
@@ -177,6 +180,9 @@ func (e *Engine) Ready(ctx context.Context) error {
 		return fmt.Errorf("the database takes nothing since %s (%s): %w", h.Since.Format(time.RFC3339), h.Reason, h.Err)
 	}
 	if err := e.replica.gate.check(); errors.Is(err, ErrSkewed) {
+		return err
+	}
+	if err := e.audited(); err != nil {
 		return err
 	}
 	return e.Store.Ping(ctx)

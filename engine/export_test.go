@@ -10,3 +10,9 @@ import (
 func (e *Engine) TellOperators(ctx context.Context, org string, ev event.Event) error {
 	return e.tellOperators(ctx, org, ev)
 }
+
+// Look is one look of the auditor, for tests.
+func (e *Engine) Look(ctx context.Context) error { return e.look(ctx) }
+
+// AuditKinds lists what the auditor looks for.
+func AuditKinds() []string { return auditKinds() }

@@ -16,6 +16,10 @@ type metrics struct {
 	verdicts         *prometheus.CounterVec
 	lines            *prometheus.CounterVec
 	operatorAlerts   *prometheus.CounterVec
+	stuck            *prometheus.GaugeVec
+	stuckFound       *prometheus.CounterVec
+	auditSeconds     prometheus.Histogram
+	auditLast        prometheus.Gauge
 	database         prometheus.Gauge
 	replicas         prometheus.Gauge
 	skew, offline    prometheus.Gauge
@@ -42,6 +46,10 @@ func newMetrics() *metrics {
 		skew:           prometheus.NewGauge(prometheus.GaugeOpts{Name: "muster_clock_skew_seconds", Help: "How far the database's clock is ahead of this machine's; always 0 on SQLite."}),
 		offline:        prometheus.NewGauge(prometheus.GaugeOpts{Name: "muster_offline", Help: "Whether this replica reaches none of several destinations: 1 or 0."}),
 		takeovers:      prometheus.NewCounter(prometheus.CounterOpts{Name: "muster_takeovers_total", Help: "Replicas that this one declared dead, and whose work it freed."}),
+		stuck:          prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "muster_stuck", Help: "What the auditor's last look found stuck, by kind."}, []string{"kind"}),
+		stuckFound:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_stuck_found_total", Help: "What the auditor found stuck, at every look, by kind."}, []string{"kind"}),
+		auditSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "muster_audit_seconds", Help: "How long the auditor's looks took.",
+			Buckets: []float64{.001, .005, .02, .1, .5, 2, 10}}),
 	}
 	of := []string{"organization", "connection"}
 	m.calls = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "muster_connection_call_seconds", Help: "How long calls to what is outside took, by connection and outcome: ok, refused, later, failed.",
@@ -49,7 +57,9 @@ func newMetrics() *metrics {
 	m.failing = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "muster_connection_failing", Help: "Whether nothing gets through by a connection: 1 or 0."}, of)
 	m.since = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "muster_connection_failing_since_seconds", Help: "Since when nothing gets through by a connection, in seconds since 1970; 0 if it works."}, of)
 	m.registry.MustRegister(m.calls, m.failing, m.since)
+	m.auditLast = prometheus.NewGauge(prometheus.GaugeOpts{Name: "muster_audit_last_look_seconds", Help: "When the auditor completed its last look, in seconds since 1970 UTC."})
 	m.database.Set(1)
+	m.registry.MustRegister(m.stuck, m.stuckFound, m.auditSeconds, m.auditLast)
 	m.replicas.Set(1)
 	m.registry.MustRegister(m.events, m.opened, m.resolved, m.sends, m.restarts, m.panics, m.verdicts, m.lines, m.operatorAlerts, m.database, m.replicas, m.skew, m.offline, m.takeovers,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -23,12 +23,16 @@ type rules struct {
 	mu    sync.Mutex
 	orgs  map[string]*watch // by organization id
 	pause map[string]time.Time
+	heard map[string]*hearing // by organization id, a slash, and rule
 
 	bodies *bodies
 }
 
 func newRules() rules {
-	return rules{queue: make(chan *logBatch, 64), over: make(chan struct{}), orgs: map[string]*watch{}, pause: map[string]time.Time{}, bodies: newBodies()}
+	return rules{
+		queue: make(chan *logBatch, 64), over: make(chan struct{}), orgs: map[string]*watch{}, pause: map[string]time.Time{}, heard: map[string]*hearing{},
+		bodies: newBodies(),
+	}
 }
 
 func (r *rules) end() { r.ended.Do(func() { close(r.over) }) }

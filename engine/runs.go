@@ -105,8 +105,9 @@ func (e *Engine) Runs(ctx context.Context, org, incidentID string) ([]runbook.Ru
 	list := make([]runbook.Run, 0, len(rows))
 	for _, row := range rows {
 		r, err := runOf(row)
-		if err != nil {
-			return nil, err
+		if err != nil { // the auditor ends it; messages about the incident must leave
+			e.Log.Error("list runs", "incident", incidentID, "error", err)
+			continue
 		}
 		list = append(list, r)
 	}

@@ -19,6 +19,15 @@ const (
 	rowUpdate     = "update"     // edit a message in place
 )
 
+// knownRow tells whether sendOne knows a kind of row.
+func knownRow(kind string) bool {
+	switch kind {
+	case incident.Page, rowCard, rowRing, rowUpdate, rowTicket, rowTicketEnd, rowPostmortem:
+		return true
+	}
+	return false
+}
+
 // draftAfter is how long after the end the postmortem is drafted: what leaves
 // with the end, such as the ticket, belongs into it.
 const draftAfter = 3 * time.Second

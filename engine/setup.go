@@ -38,6 +38,7 @@ type setup struct {
 type setups struct {
 	byID   map[string]*setup
 	bySlug map[string]*setup
+	broken map[string]string // why the configuration in force of an organization is not the stored one, by slug
 }
 
 // setup returns that of an organization's id.
@@ -87,13 +88,14 @@ func (e *Engine) load(ctx context.Context) error {
 		return err
 	}
 	before := e.setups.Load()
-	after := &setups{byID: map[string]*setup{}, bySlug: map[string]*setup{}}
+	after := &setups{byID: map[string]*setup{}, bySlug: map[string]*setup{}, broken: map[string]string{}}
 	for _, org := range orgs {
 		s, err := e.loadOne(ctx, org, before.byID[org.ID])
 		if err != nil {
 			e.Log.Error("configuration of an organization", "organization", org.Slug, "error", err)
+			after.broken[org.Slug] = "it cannot be loaded; the log tells why"
 			if s = before.byID[org.ID]; s == nil {
-				return err
+				continue // it delays no other
 			}
 		}
 		after.byID[org.ID], after.bySlug[org.Slug] = s, s

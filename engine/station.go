@@ -40,3 +40,9 @@ func Stations() []string {
 		stationRunClaimed, stationRunBegun, stationRunApplied, stationRunLooked, stationRunMoved,
 	})
 }
+
+// begins is the station at which a turn of a loop begins: tests let a loop panic
+// there.
+func (e *Engine) begins(loop string) { e.At(turnStation(loop)) }
+
+func turnStation(loop string) string { return "turn " + loop }

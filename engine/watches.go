@@ -17,6 +17,7 @@ type watch struct {
 	setup    *setup
 	trackers map[string]*detect.Tracker // by rule
 	parsers  map[string]*collect.Parser // by log source; nil until its format is recognized
+	stopped  map[string]string          // why a defect stopped a rule, by rule
 	lost     bool                       // a commit failed: what the trackers hold is not what is stored
 }
 
@@ -123,8 +124,29 @@ func (e *Engine) count(w *watch, b *logBatch) {
 			t.Observe(rec)
 		}
 	})
+	e.hear(w, watching, b.stats.Parsed)
 	e.metrics.lines.WithLabelValues("yes").Add(float64(b.stats.Parsed))
 	e.metrics.lines.WithLabelValues("no").Add(float64(b.stats.Unparsed))
+}
+
+// hear notes for the auditor that rules heard lines of their source.
+func (e *Engine) hear(w *watch, watching []*detect.Tracker, lines int64) {
+	if lines == 0 {
+		return
+	}
+	for slug, t := range w.trackers {
+		if !slices.Contains(watching, t) {
+			continue
+		}
+		key := w.setup.org.ID + "/" + slug
+		heard := e.rules.heard[key]
+		if heard == nil {
+			heard = &hearing{}
+			e.rules.heard[key] = heard
+		}
+		heard.lines += lines
+		heard.cadence.Hear(now())
+	}
 }
 
 // maxSources bounds how many parsers are kept.

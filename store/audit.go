@@ -1,0 +1,272 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// What the auditor reads. Each look reads an index that holds only what is
+// stuck, or one page of a walk: its work does not grow with the database.
+
+// A Suspect is an incident that may be stuck.
+type Suspect struct{ Org, ID, Status string }
+
+// The looks for incidents; EXPLAIN of each is checked.
+const (
+	auditIdle    = `SELECT org, id, status FROM incidents WHERE status <> 'resolved' AND due IS NULL AND waits = '' ORDER BY id LIMIT $1`
+	auditSettled = `SELECT org, id, status FROM incidents WHERE status IN ('acknowledged', 'resolved') AND due IS NOT NULL ORDER BY id LIMIT $1`
+	auditOverdue = `SELECT org, id, status FROM incidents WHERE due <= $1 AND due IS NOT NULL ORDER BY due LIMIT $2`
+	auditFar     = `SELECT org, id, status FROM incidents WHERE due > $1 AND due IS NOT NULL ORDER BY due LIMIT $2`
+	auditBehind  = `
+		SELECT org, id, status FROM (
+			SELECT org, id, status, seq FROM incidents WHERE org = $1 AND id > $2 AND id <= $3 AND status <> 'resolved' ORDER BY id LIMIT $4
+		) AS page WHERE seq <> COALESCE((SELECT max(seq) FROM timeline WHERE timeline.incident = page.id), 0)`
+	auditBehindEnd = `SELECT max(id), count(*) FROM (SELECT id FROM incidents WHERE org = $1 AND id > $2 AND status <> 'resolved' ORDER BY id LIMIT $3) AS page`
+	auditOrphans   = `
+		SELECT org, integration, dedup_key FROM (
+			SELECT org, id, integration, dedup_key, incident FROM alerts WHERE org = $1 AND id > $2 AND id <= $3 AND status = 'firing' ORDER BY id LIMIT $4
+		) AS page WHERE NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.id = page.incident AND incidents.status <> 'resolved')`
+	auditOrphansEnd  = `SELECT max(id), count(*) FROM (SELECT id FROM alerts WHERE org = $1 AND id > $2 AND status = 'firing' ORDER BY id LIMIT $3) AS page`
+	auditMessages    = `SELECT incident FROM messages WHERE incident > $1 AND incident <= $2 AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.id = messages.incident) LIMIT $3`
+	auditMessagesEnd = `SELECT max(incident), count(*) FROM (SELECT incident FROM messages WHERE incident > $1 ORDER BY incident LIMIT $2) AS page`
+	auditNextPlace   = `SELECT min(destination) FROM outbox WHERE state = 'pending' AND destination > $1`
+	auditPending     = `
+		SELECT o.id, o.org, o.incident, o.kind, o.due, o.lease_until, o.attempt, o.body, COALESCE(incidents.status, '') FROM (
+			SELECT * FROM outbox WHERE state = 'pending' AND destination = $1 ORDER BY ` + pagesFirst + ` LIMIT $2
+		) AS o LEFT JOIN incidents ON incidents.id = o.incident`
+	auditRuns = `
+		SELECT runs.id, runs.org, runs.incident, runs.runbook, runs.state, runs.due, runs.lease_until, runs.version, runs.body, COALESCE(incidents.status, '')
+		FROM (SELECT * FROM runs WHERE ended_at IS NULL AND id > $1 ORDER BY id LIMIT $2) AS runs LEFT JOIN incidents ON incidents.id = runs.incident ORDER BY runs.id`
+	auditCounter = `
+		SELECT COALESCE((SELECT max(number) FROM incidents WHERE org = $1), 0), COALESCE((SELECT max(value) FROM counters WHERE org = $1 AND name = 'incident'), 0)`
+	auditQuarantinedRows      = `SELECT org, count(*) FROM outbox WHERE state = 'quarantined' GROUP BY org`
+	auditQuarantinedIncidents = `SELECT org, count(*) FROM incidents WHERE waits = 'quarantined' GROUP BY org`
+)
+
+// IdleIncidents are open, have nothing due and no reason for it.
+func (s *Store) IdleIncidents(ctx context.Context, limit int) ([]Suspect, error) {
+	return s.suspects(ctx, auditIdle, limit)
+}
+
+// SettledIncidents are acknowledged or resolved, and due.
+func (s *Store) SettledIncidents(ctx context.Context, limit int) ([]Suspect, error) {
+	return s.suspects(ctx, auditSettled, limit)
+}
+
+// OverdueIncidents have been due since an instant or longer.
+func (s *Store) OverdueIncidents(ctx context.Context, since time.Time, limit int) ([]Suspect, error) {
+	return s.suspects(ctx, auditOverdue, since.UnixMicro(), limit)
+}
+
+// FarIncidents are due after an instant.
+func (s *Store) FarIncidents(ctx context.Context, after time.Time, limit int) ([]Suspect, error) {
+	return s.suspects(ctx, auditFar, after.UnixMicro(), limit)
+}
+
+// BehindIncidents looks at one page of an organization's open incidents, by id
+// after the given one, for those whose row is not of their newest entry. It
+// returns the last id of the page, or "" at the end.
+func (s *Store) BehindIncidents(ctx context.Context, org, after string, page int) (found []Suspect, last string, err error) {
+	last, more, err := s.pageEnd(ctx, page, auditBehindEnd, org, after, page)
+	if err != nil || last == "" {
+		return nil, "", err
+	}
+	found, err = s.suspects(ctx, auditBehind, org, after, last, page)
+	if !more {
+		last = ""
+	}
+	return found, last, err
+}
+
+// OrphanAlerts looks at one page of an organization's firing alerts for those
+// whose incident is resolved or absent.
+func (s *Store) OrphanAlerts(ctx context.Context, org, after string, page int) (found []AlertKey, last string, err error) {
+	last, more, err := s.pageEnd(ctx, page, auditOrphansEnd, org, after, page)
+	if err != nil || last == "" {
+		return nil, "", err
+	}
+	rows, err := s.read.QueryContext(ctx, auditOrphans, org, after, last, page)
+	if err != nil {
+		return nil, "", fmt.Errorf("audit alerts: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var k AlertKey
+		if err := rows.Scan(&k.Org, &k.Integration, &k.Key); err != nil {
+			return nil, "", fmt.Errorf("audit alerts: %w", err)
+		}
+		found = append(found, k)
+	}
+	if !more {
+		last = ""
+	}
+	return found, last, wrap("audit alerts", rows.Err())
+}
+
+// OrphanMessages looks at one page of messages for those of no incident.
+func (s *Store) OrphanMessages(ctx context.Context, after string, page int) (incidents []string, last string, err error) {
+	last, more, err := s.pageEnd(ctx, page, auditMessagesEnd, after, page)
+	if err != nil || last == "" {
+		return nil, "", err
+	}
+	rows, err := s.read.QueryContext(ctx, auditMessages, after, last, page)
+	if err != nil {
+		return nil, "", fmt.Errorf("audit messages: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, "", fmt.Errorf("audit messages: %w", err)
+		}
+		incidents = append(incidents, id)
+	}
+	if !more {
+		last = ""
+	}
+	return unique(incidents), last, wrap("audit messages", rows.Err())
+}
+
+// pageEnd returns the last id of a page, "" if there is none, and whether the
+// page is full, so that there may be more.
+func (s *Store) pageEnd(ctx context.Context, page int, text string, args ...any) (last string, more bool, err error) {
+	var end sql.NullString
+	var n int
+	err = s.read.QueryRowContext(ctx, text, args...).Scan(&end, &n)
+	return end.String, n == page, wrap("audit", err)
+}
+
+func (s *Store) suspects(ctx context.Context, text string, args ...any) ([]Suspect, error) {
+	rows, err := s.read.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, fmt.Errorf("audit incidents: %w", err)
+	}
+	defer rows.Close()
+	var found []Suspect
+	for rows.Next() {
+		var one Suspect
+		if err := rows.Scan(&one.Org, &one.ID, &one.Status); err != nil {
+			return nil, fmt.Errorf("audit incidents: %w", err)
+		}
+		found = append(found, one)
+	}
+	return found, wrap("audit incidents", rows.Err())
+}
+
+// A PendingRow is a row of the outbox as the auditor sees it.
+type PendingRow struct {
+	ID, Org, Incident, Kind string
+
+	Status  string // of the incident; "" if there is none
+	Due     time.Time
+	Lease   time.Time // until when it is held
+	Attempt int64
+	Body    []byte
+}
+
+// PendingRows returns the first rows of each destination, those that are to
+// leave next, of at most so many destinations after the given one, and the last
+// of these, or "" at the end.
+func (s *Store) PendingRows(ctx context.Context, after string, destinations, perDest int) (found []PendingRow, last string, err error) {
+	for range destinations {
+		var next sql.NullString
+		if err := s.read.QueryRowContext(ctx, auditNextPlace, after).Scan(&next); err != nil {
+			return found, after, fmt.Errorf("audit the outbox: %w", err)
+		}
+		if !next.Valid {
+			return found, "", nil
+		}
+		after = next.String
+		if found, err = s.pendingRows(ctx, found, after, perDest); err != nil {
+			return found, after, err
+		}
+	}
+	return found, after, nil
+}
+
+func (s *Store) pendingRows(ctx context.Context, found []PendingRow, destination string, limit int) ([]PendingRow, error) {
+	rows, err := s.read.QueryContext(ctx, auditPending, destination, limit)
+	if err != nil {
+		return found, fmt.Errorf("audit the outbox: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r PendingRow
+		var due, lease int64
+		if err := rows.Scan(&r.ID, &r.Org, &r.Incident, &r.Kind, &due, &lease, &r.Attempt, &r.Body, &r.Status); err != nil {
+			return found, fmt.Errorf("audit the outbox: %w", err)
+		}
+		r.Due, r.Lease = time.UnixMicro(due).UTC(), time.UnixMicro(lease).UTC()
+		found = append(found, r)
+	}
+	return found, wrap("audit the outbox", rows.Err())
+}
+
+// An OpenRun is a run that has not ended, as the auditor sees it.
+type OpenRun struct {
+	Run
+
+	Status string    // of the incident; "" if there is none
+	Lease  time.Time // until when it is held
+}
+
+// OpenRuns returns one page of the runs that have not ended, by id.
+func (s *Store) OpenRuns(ctx context.Context, after string, limit int) (found []OpenRun, last string, err error) {
+	rows, err := s.read.QueryContext(ctx, auditRuns, after, limit)
+	if err != nil {
+		return nil, "", fmt.Errorf("audit runs: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r OpenRun
+		var due sql.NullInt64
+		var lease int64
+		if err := rows.Scan(&r.ID, &r.Org, &r.Incident, &r.Runbook, &r.State, &due, &lease, &r.Version, &r.Body, &r.Status); err != nil {
+			return nil, "", fmt.Errorf("audit runs: %w", err)
+		}
+		r.Due, r.Lease = instant(due), time.UnixMicro(lease).UTC()
+		found = append(found, r)
+	}
+	if len(found) == limit {
+		last = found[limit-1].ID
+	}
+	return found, last, wrap("audit runs", rows.Err())
+}
+
+// CounterBehind tells whether the counter of an organization's incidents is
+// behind them: the next incident would get a number that is taken.
+func (s *Store) CounterBehind(ctx context.Context, org string) (bool, error) {
+	var newest, counted int64
+	err := s.read.QueryRowContext(ctx, auditCounter, org).Scan(&newest, &counted)
+	return newest > counted, wrap("audit counters", err)
+}
+
+// Quarantined counts what is set aside, by organization: rows of the outbox and
+// incidents.
+func (s *Store) Quarantined(ctx context.Context) (rows, incidents map[string]int64, err error) {
+	if rows, err = s.countByOrg(ctx, auditQuarantinedRows); err != nil {
+		return nil, nil, err
+	}
+	incidents, err = s.countByOrg(ctx, auditQuarantinedIncidents)
+	return rows, incidents, err
+}
+
+func (s *Store) countByOrg(ctx context.Context, text string) (map[string]int64, error) {
+	rows, err := s.read.QueryContext(ctx, text)
+	if err != nil {
+		return nil, fmt.Errorf("count by organization: %w", err)
+	}
+	defer rows.Close()
+	counts := map[string]int64{}
+	for rows.Next() {
+		var org string
+		var n int64
+		if err := rows.Scan(&org, &n); err != nil {
+			return nil, fmt.Errorf("count by organization: %w", err)
+		}
+		counts[org] = n
+	}
+	return counts, wrap("count by organization", rows.Err())
+}
