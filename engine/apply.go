@@ -90,7 +90,7 @@ func (e *Engine) Apply(ctx context.Context, org string, files []config.File, by 
 	before := e.setups.Load().bySlug[doc.Organization]
 	if before != nil && len(changes) == 0 {
 		done.Revision = before.revision
-		return done, nil
+		return done, e.release(ctx, before.org.ID)
 	}
 	err = e.Store.Write(ctx, func(t *store.Tx) error {
 		at := now()
@@ -115,6 +115,9 @@ func (e *Engine) Apply(ctx context.Context, org string, files []config.File, by 
 			}
 			resources = append(resources, resource)
 		}
+		if _, err := t.Release(owner.ID); err != nil { // what was mended by this is tried again; the rest comes back
+			return err
+		}
 		done.Revision, err = t.PutRevision(owner.ID, after, at, string(by.Actor), string(body), resources)
 		return err
 	})
@@ -128,6 +131,14 @@ func (e *Engine) Apply(ctx context.Context, org string, files []config.File, by 
 		return Applied{}, fmt.Errorf("apply: %w", err)
 	}
 	return done, e.load(ctx) // in force here when the answer leaves; other replicas look each second
+}
+
+// release lets what is in quarantine be tried again.
+func (e *Engine) release(ctx context.Context, org string) error {
+	return e.Store.Write(ctx, func(t *store.Tx) error {
+		_, err := t.Release(org)
+		return err
+	})
 }
 
 // Export returns the configuration in force as YAML, without secrets.

@@ -21,6 +21,7 @@ const told = 3
 func (e *Engine) clockLoop(ctx context.Context) error {
 	var stuck int // what failed in the turn before, and is still among the first that are due
 	for {
+		e.begins("clock")
 		at := now()
 		next, failed, err := e.turn(ctx, at, dueBatch+stuck)
 		if err != nil {
@@ -126,6 +127,7 @@ func (e *Engine) expire(ctx context.Context, key store.AlertKey) error {
 // pruneLoop deletes what is older than it is kept.
 func (e *Engine) pruneLoop(ctx context.Context) error {
 	for {
+		e.begins("retention")
 		more, err := e.Store.Prune(ctx, now(), e.Keep)
 		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("retention: %w", err)

@@ -89,6 +89,7 @@ func replaceFile(name, text string) error {
 
 // emergencyLoop tells people by themselves when the database takes nothing.
 func (e *Engine) emergencyLoop(ctx context.Context) error {
+	e.begins("emergency")
 	return e.emergency.Run(ctx, e.Store.Health)
 }
 

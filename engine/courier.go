@@ -49,6 +49,7 @@ func (e *Engine) courierLoop(ctx context.Context) error {
 	sendCtx, cancel := graceful(ctx, sendGrace)
 	defer cancel()
 	for {
+		e.begins("couriers")
 		at := now()
 		claimed, next, err := e.claim(ctx, at)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrDeclaredDead) {
@@ -58,7 +59,10 @@ func (e *Engine) courierLoop(ctx context.Context) error {
 			before, ended := e.couriers.begin(o)
 			sending.Go(func() {
 				defer ended()
-				e.deliver(sendCtx, o, before, at.Add(lease-leaseMargin))
+				guarded(e, "couriers", func() (struct{}, error) {
+					e.deliver(sendCtx, o, before, at.Add(lease-leaseMargin))
+					return struct{}{}, nil
+				}) // if what follows a send panics, the lease ends it
 			})
 		}
 		if err != nil || len(claimed) == 0 && !next.IsZero() && !next.After(at) {

@@ -200,7 +200,7 @@ func TestPanickingChannel(t *testing.T) {
 }
 
 // counter is the sum of a metric.
-func counter(t *testing.T, r *running, name string) (sum float64) {
+func counter(t testing.TB, r *running, name string) (sum float64) {
 	t.Helper()
 	families, err := r.Registry().Gather()
 	if err != nil {

@@ -18,6 +18,7 @@ const detourBatch = 100
 // of them the person's next contact method is tried at once.
 func (e *Engine) detourLoop(ctx context.Context) error {
 	for {
+		e.begins("detours")
 		at := now()
 		failing, again := e.couriers.failing(at, e.Pace)
 		e.tellOfConnections()

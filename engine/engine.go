@@ -96,6 +96,7 @@ func New(d Deps) *Engine {
 	e.Store.Identify(e.replica.id)
 	e.Store.OnCommit(e.woken)
 	e.Store.OnStation(e.At)
+	e.Store.OnPanic(func(p any, stack []byte) { e.defect(committing, p, stack) })
 	e.Store.OnHealth(now, e.database)
 	e.Store.StandStill(standStill)
 	return e
@@ -125,10 +126,10 @@ func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 // returns. The committer outlives the other loops, so that they can store what
 // they know.
 func (e *Engine) Run(ctx context.Context) error {
-	committing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	outliving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var committer sync.WaitGroup
-	committer.Go(func() { e.supervise(committing, "committer", e.Store.Run) })
+	committer.Go(func() { e.supervise(outliving, committing, e.Store.Run) })
 
 	err := e.takeOver(ctx)
 	if err == nil {
@@ -144,11 +145,8 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.auditor.last.Store(now().UnixMicro())
 		e.ready.Store(true)
 		var loops errgroup.Group
-		for name, loop := range map[string]func(context.Context) error{
-			"config": e.configLoop, "clock": e.clockLoop, "couriers": e.courierLoop, "detours": e.detourLoop, "runs": e.runLoop, "rules": e.ruleLoop, "retention": e.pruneLoop,
-			"operators": e.operatorLoop, "emergency": e.emergencyLoop, "replica": e.replicaLoop, "auditor": e.auditLoop,
-		} {
-			loops.Go(func() error { e.supervise(ctx, name, loop); return nil })
+		for _, l := range e.loops() {
+			loops.Go(func() error { e.supervise(ctx, l.name, l.run); return nil })
 		}
 		err = loops.Wait()
 		e.signOff()
@@ -158,6 +156,22 @@ func (e *Engine) Run(ctx context.Context) error {
 	stop()
 	committer.Wait()
 	return err
+}
+
+// A loop is one of those that Run runs. Each calls begins at every turn.
+type loop struct {
+	name string
+	run  func(context.Context) error
+}
+
+// committing is the name of the committer's loop, which outlives the others.
+const committing = "committer"
+
+func (e *Engine) loops() []loop {
+	return []loop{
+		{"config", e.configLoop}, {"clock", e.clockLoop}, {"couriers", e.courierLoop}, {"detours", e.detourLoop}, {"runs", e.runLoop},
+		{"rules", e.ruleLoop}, {"retention", e.pruneLoop}, {"operators", e.operatorLoop}, {"emergency", e.emergencyLoop}, {"replica", e.replicaLoop}, {"auditor", e.auditLoop},
+	}
 }
 
 // takeOver makes what a process before this one had claimed due again. On
@@ -214,18 +228,27 @@ var errPanic = errors.New("a defect of Muster ended it; the log tells more")
 func guarded[T any](e *Engine, loop string, do func() (T, error)) (v T, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			said, ok := p.(runtime.Error)
-			if !ok {
-				said = nil
-			}
-			e.metrics.panics.WithLabelValues(loop).Inc()
-			e.Log.Error("panic", "loop", loop, "type", fmt.Sprintf("%T", p), "runtime", said, "stack", string(debug.Stack()))
-			e.reportLoop(loop)
+			e.defect(loop, p, debug.Stack())
 			err = errPanic
 		}
 	}()
 	return do()
 }
+
+// defect logs, counts and tells of a panic. What it said is left out unless the
+// runtime said it: it might hold a secret.
+func (e *Engine) defect(loop string, p any, stack []byte) {
+	said, ok := p.(runtime.Error)
+	if !ok {
+		said = nil
+	}
+	e.metrics.panics.WithLabelValues(loop).Inc()
+	e.Log.Error("panic", "loop", loop, "type", fmt.Sprintf("%T", p), "runtime", said, "stack", string(stack))
+	e.reportLoop(loop)
+}
+
+// Defect tells of a panic outside of the loops; where is of a closed set.
+func (e *Engine) Defect(where string, p any) { e.defect(where, p, debug.Stack()) }
 
 // reportLoop tells the operators, once, that a loop met a defect; nothing more of
 // it for an hour ends the alert.

@@ -16,3 +16,11 @@ func (e *Engine) Look(ctx context.Context) error { return e.look(ctx) }
 
 // AuditKinds lists what the auditor looks for.
 func AuditKinds() []string { return auditKinds() }
+
+// Loops are the names of all loops.
+func (e *Engine) Loops() (names []string) {
+	for _, l := range e.loops() {
+		names = append(names, l.name)
+	}
+	return names
+}

@@ -205,6 +205,7 @@ func (e *Engine) report(org string, ev event.Event) {
 // operatorLoop tells what was left for it.
 func (e *Engine) operatorLoop(ctx context.Context) error {
 	for {
+		e.begins("operators")
 		next, err := e.tellWaiting(ctx)
 		if err != nil && ctx.Err() == nil {
 			e.Log.Error("operators", "error", err)

@@ -42,7 +42,7 @@ type provider struct {
 }
 
 // breaks lets a fault begin. A fault that nobody knows how to make fails the test.
-func (p *provider) breaks(t *testing.T, fault string) {
+func (p *provider) breaks(t testing.TB, fault string) {
 	t.Helper()
 	line := map[string]vendortest.LineFault{
 		"refused": vendortest.LineRefused, "reset": vendortest.LineReset, "slow-loris": vendortest.LineSlow, "black hole": vendortest.LineHole,
@@ -65,7 +65,7 @@ func (p *provider) breaks(t *testing.T, fault string) {
 	}
 }
 
-func (p *provider) mends(t *testing.T) {
+func (p *provider) mends(t testing.TB) {
 	t.Helper()
 	p.identity.Lie(false)
 	p.dns.Break(vendortest.DNSFine)

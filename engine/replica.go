@@ -67,6 +67,7 @@ func newReplica(alone bool) *replica {
 // not.
 func (e *Engine) replicaLoop(ctx context.Context) error {
 	defer e.replica.writing.Wait()
+	e.begins("replica")
 	if e.replica.alone {
 		<-ctx.Done()
 		return nil

@@ -52,7 +52,7 @@ func postgres(t *testing.T) string { return pgtest.DSN(t) }
 // A running engine on a database of its own or shared with others.
 type running struct {
 	*engine.Engine
-	t       *testing.T
+	t       testing.TB
 	store   *store.Store
 	address string
 	org     string
@@ -69,12 +69,13 @@ type options struct {
 	steps    []runbook.Step
 	tails    []engine.TailFile
 	resolve  func(string) (string, error)
+	at       func(station string)
 	pace     engine.Pace
 	network  *wire.Client // that of loopback if nil
 }
 
 // start runs an engine until the test ends, end or kill is called.
-func start(t *testing.T, address string, o options) *running {
+func start(t testing.TB, address string, o options) *running {
 	t.Helper()
 	r := &running{t: t, address: address, log: &record{}, ended: make(chan struct{})}
 	log := slog.New(slog.NewTextHandler(r.log, nil))
@@ -92,7 +93,7 @@ func start(t *testing.T, address string, o options) *running {
 	}
 	channels, steps := append(o.channels, notify.Kinds...), append(o.steps, runbook.Steps...)
 	r.Engine = engine.New(engine.Deps{
-		Store: r.store, Channels: channels, Steps: steps, Trackers: ticket.Trackers, Kinds: engine.KindsOf(channels, steps, ticket.Trackers),
+		Store: r.store, At: o.at, Channels: channels, Steps: steps, Trackers: ticket.Trackers, Kinds: engine.KindsOf(channels, steps, ticket.Trackers),
 		Wire: network, Pace: o.pace,
 		Resolve: o.resolve, Key: key, Log: log, URL: "https://muster.example", Contacts: filepath.Join(t.TempDir(), "contacts"), Tails: o.tails, Keep: store.Keep{Tombstones: time.Hour},
 	})
@@ -215,7 +216,7 @@ func (r *running) wait(what string, within time.Duration, so func() bool) {
 }
 
 // sql runs statements on the database, past the engine.
-func sqlOn(t *testing.T, address string, statements ...string) {
+func sqlOn(t testing.TB, address string, statements ...string) {
 	t.Helper()
 	db := openSQL(t, address)
 	defer db.Close()
@@ -227,7 +228,7 @@ func sqlOn(t *testing.T, address string, statements ...string) {
 }
 
 // number asks the database for one number.
-func number(t *testing.T, address, query string, args ...any) int64 {
+func number(t testing.TB, address, query string, args ...any) int64 {
 	t.Helper()
 	db := openSQL(t, address)
 	defer db.Close()
@@ -238,7 +239,7 @@ func number(t *testing.T, address, query string, args ...any) int64 {
 	return n
 }
 
-func openSQL(t *testing.T, address string) *sql.DB {
+func openSQL(t testing.TB, address string) *sql.DB {
 	t.Helper()
 	driver, dsn := "sqlite", "file:"+address+"?_pragma=busy_timeout(10000)"
 	if strings.HasPrefix(address, "postgres") {

@@ -3,9 +3,11 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +26,7 @@ type rules struct {
 	orgs  map[string]*watch // by organization id
 	pause map[string]time.Time
 	heard map[string]*hearing // by organization id, a slash, and rule
+	stops map[string]ruleStop // likewise
 
 	bodies *bodies
 }
@@ -31,6 +34,7 @@ type rules struct {
 func newRules() rules {
 	return rules{
 		queue: make(chan *logBatch, 64), over: make(chan struct{}), orgs: map[string]*watch{}, pause: map[string]time.Time{}, heard: map[string]*hearing{},
+		stops:  map[string]ruleStop{},
 		bodies: newBodies(),
 	}
 }
@@ -122,6 +126,7 @@ func (e *Engine) ruleLoop(ctx context.Context) error {
 	tick := time.NewTicker(logTurn)
 	defer tick.Stop()
 	for {
+		e.begins("rules")
 		var batches []*logBatch
 		select {
 		case b := <-e.rules.queue:
@@ -223,7 +228,11 @@ func (e *Engine) turnOf(ctx context.Context, s *setup, batches []*logBatch) erro
 	w, err := e.watching(ctx, s)
 	if err == nil {
 		w.lost = true
-		if err = e.watchTurn(ctx, w, batches); err == nil {
+		_, err = guarded(e, "rules", func() (struct{}, error) { return struct{}{}, e.watchTurn(ctx, w, batches) })
+		if errors.Is(err, errPanic) && w.at != "" {
+			err = e.stopRule(s, w.at)
+		}
+		if err == nil {
 			w.lost = false
 		}
 	}
@@ -257,6 +266,8 @@ func (e *Engine) watchTurn(ctx context.Context, w *watch, batches []*logBatch) e
 	var todo []outcome
 	for _, slug := range slices.Sorted(maps.Keys(w.trackers)) {
 		t := w.trackers[slug]
+		w.at = slug
+		e.At(ruleStation(slug))
 		o := outcome{slug: slug, changes: t.Advance(at)}
 		for _, d := range t.Dirty() {
 			o.counts = append(o.counts, store.WindowCount{Series: d.Series, Second: d.Second, Bad: d.Bad, Total: d.Total})
@@ -270,6 +281,7 @@ func (e *Engine) watchTurn(ctx context.Context, w *watch, batches []*logBatch) e
 		}
 		todo = append(todo, o)
 	}
+	w.at = ""
 	if len(todo) == 0 && len(batches) == 0 && len(told) == 0 {
 		return nil
 	}
@@ -322,6 +334,7 @@ type RuleStatus struct {
 	Watermark time.Time       `json:"watermark,omitzero"`
 	Late      int64           `json:"late"` // records that came too late to be judged
 	Series    []detect.Status `json:"series"`
+	Stopped   string          `json:"stopped,omitempty"` // why it judges nothing; "" while it does
 }
 
 // Rules tells what the rules of an organization say now, by name.
@@ -340,5 +353,9 @@ func (e *Engine) Rules(org string) ([]RuleStatus, error) {
 		t := w.trackers[slug]
 		list = append(list, RuleStatus{Rule: slug, Watermark: t.Watermark(), Late: t.Late(), Series: append([]detect.Status{}, t.Status()...)})
 	}
+	for slug, why := range w.stopped {
+		list = append(list, RuleStatus{Rule: slug, Series: []detect.Status{}, Stopped: why})
+	}
+	slices.SortFunc(list, func(a, b RuleStatus) int { return strings.Compare(a.Rule, b.Rule) })
 	return list, nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/musterhq/muster/event"
 	"github.com/musterhq/muster/incident"
 	"github.com/musterhq/muster/runbook"
 	"github.com/musterhq/muster/store"
@@ -34,6 +35,7 @@ func (e *Engine) runLoop(ctx context.Context) error {
 	slots := make(chan struct{}, runsAtOne)
 	var lost unsure
 	for {
+		e.begins("runs")
 		at := now()
 		lost.free(ctx, e.Store, at)
 		next, err := e.Store.NextRun(ctx)
@@ -54,6 +56,7 @@ func (e *Engine) runLoop(ctx context.Context) error {
 				e.At(stationRunMoved)
 				if err != nil { // its lease will end, and then it is looked after again
 					e.Log.Error("run", "run", row.ID, "incident", row.Incident, "error", err)
+					e.poisoned(context.WithoutCancel(ctx), row, err)
 				}
 			})
 		}
@@ -64,6 +67,47 @@ func (e *Engine) runLoop(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// runTries is how often a run may fail to move, a lease apart, before it is set
+// aside.
+const runTries = 5
+
+// poisoned ends a run that fails whenever it is looked at, and calls people:
+// nobody knows what came of it.
+func (e *Engine) poisoned(ctx context.Context, row store.Run, cause error) {
+	if row.Attempt < runTries || transient(cause) {
+		return
+	}
+	s, err := e.setup(row.Org)
+	if err != nil {
+		return
+	}
+	err = e.Store.Write(ctx, func(t *store.Tx) error {
+		at := now()
+		if err := t.EndRun(store.OpenRun{Run: row}, "quarantined", at); err != nil {
+			return err
+		}
+		inc, err := t.Incident(row.Org, row.Incident)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		text := "runbook " + row.Runbook + " cannot be carried on, and was set aside; what came of it is unknown"
+		change := incident.Record(inc, at, incident.Engine, incident.RunRejected, incident.Data{Run: row.ID, Runbook: row.Runbook, Text: text})
+		change = change.Then(incident.Retrigger(change.Incident, text, at, incident.Engine))
+		return e.save(t, s, change.Then(incident.Advance(change.Incident, at, s.roster())), at)
+	})
+	if err != nil {
+		e.Log.Error("set a run aside", "run", row.ID, "error", err)
+		return
+	}
+	e.report(row.Org, event.Event{
+		Action: event.Trigger, Key: "run_quarantined", Title: "A run of runbook " + row.Runbook + " was set aside: it cannot be carried on",
+		Until: now().Add(2 * time.Hour), Labels: map[string]string{"kind": "run_quarantined"},
+	})
 }
 
 // rowOf is how a run is stored.

@@ -38,6 +38,7 @@ type setup struct {
 type setups struct {
 	byID   map[string]*setup
 	bySlug map[string]*setup
+	left   []string          // slugs of organizations that have no setup, since theirs was never loaded
 	broken map[string]string // why the configuration in force of an organization is not the stored one, by slug
 }
 
@@ -70,7 +71,7 @@ func (e *Engine) Organization(slug string) (id string, err error) {
 // configLoop loads the configuration anew when it changed, here or on another
 // replica.
 func (e *Engine) configLoop(ctx context.Context) error {
-	for e.rest(ctx, e.reload, time.Time{}) {
+	for e.begins("config"); e.rest(ctx, e.reload, time.Time{}); e.begins("config") {
 		if err := e.load(ctx); err != nil && ctx.Err() == nil {
 			e.Log.Error("load the configuration; the one before stays in force", "error", err)
 		}
@@ -95,6 +96,7 @@ func (e *Engine) load(ctx context.Context) error {
 			e.Log.Error("configuration of an organization", "organization", org.Slug, "error", err)
 			after.broken[org.Slug] = "it cannot be loaded; the log tells why"
 			if s = before.byID[org.ID]; s == nil {
+				after.left = append(after.left, org.Slug)
 				continue // it delays no other
 			}
 		}

@@ -18,6 +18,7 @@ type watch struct {
 	trackers map[string]*detect.Tracker // by rule
 	parsers  map[string]*collect.Parser // by log source; nil until its format is recognized
 	stopped  map[string]string          // why a defect stopped a rule, by rule
+	at       string                     // the rule in hand; "" for none
 	lost     bool                       // a commit failed: what the trackers hold is not what is stored
 }
 
@@ -56,8 +57,12 @@ func (e *Engine) newWatch(ctx context.Context, s *setup, before *watch) (*watch,
 			return nil, err
 		}
 	}
-	w := &watch{setup: s, trackers: map[string]*detect.Tracker{}, parsers: map[string]*collect.Parser{}}
+	w := &watch{setup: s, trackers: map[string]*detect.Tracker{}, parsers: map[string]*collect.Parser{}, stopped: map[string]string{}}
 	for slug, rule := range s.rules {
+		if why := e.rules.stopped(s, slug); why != "" {
+			w.stopped[slug] = why
+			continue
+		}
 		state, stored := kept[slug]
 		switch {
 		case before != nil && before.trackers[slug] != nil && sameQuestion(before.setup.doc.Rules[slug], s.doc.Rules[slug]):
@@ -116,14 +121,17 @@ func (e *Engine) count(w *watch, b *logBatch) {
 	if b.tail != nil {
 		since = b.tail.since
 	}
+	names := w.names(watching)
 	b.stats = parser.Each(b.lines, func(rec *detect.Record) {
 		if rec.Time.Before(since) {
 			return
 		}
-		for _, t := range watching {
+		for i, t := range watching {
+			w.at = names[i]
 			t.Observe(rec)
 		}
 	})
+	w.at = ""
 	e.hear(w, watching, b.stats.Parsed)
 	e.metrics.lines.WithLabelValues("yes").Add(float64(b.stats.Parsed))
 	e.metrics.lines.WithLabelValues("no").Add(float64(b.stats.Unparsed))

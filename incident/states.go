@@ -62,9 +62,12 @@ var Transitions = []Transition{
 	{"notification", "pending", "refused", "failed"},
 	{"notification", "pending", "not worth sending", "cancelled"},
 	{"notification", "pending", "nobody must come any more", "cancelled"},
+	{"notification", "pending", "cannot be read", "quarantined"},
 	{"notification", "pending", "message changed", "pending"},
 	{"notification", "cancelled", "accepted", "sent"}, // it had left already
 	{"notification", "cancelled", "message changed", "pending"},
+	{"notification", "quarantined", "released", "pending"},
+	{"notification", "quarantined", "message changed", "pending"},
 	{"notification", "sent", "message changed", "pending"},
 	{"notification", "failed", "message changed", "pending"},
 }

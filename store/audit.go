@@ -37,8 +37,8 @@ const (
 			SELECT * FROM outbox WHERE state = 'pending' AND destination = $1 ORDER BY ` + pagesFirst + ` LIMIT $2
 		) AS o LEFT JOIN incidents ON incidents.id = o.incident`
 	auditRuns = `
-		SELECT runs.id, runs.org, runs.incident, runs.runbook, runs.state, runs.due, runs.lease_until, runs.version, runs.body, COALESCE(incidents.status, '')
-		FROM (SELECT * FROM runs WHERE ended_at IS NULL AND id > $1 ORDER BY id LIMIT $2) AS runs LEFT JOIN incidents ON incidents.id = runs.incident ORDER BY runs.id`
+		SELECT r.id, r.org, r.incident, r.runbook, r.state, r.due, r.lease_until, r.version, r.body, COALESCE(incidents.status, '')
+		FROM (SELECT * FROM runs WHERE ended_at IS NULL AND id > $1 ORDER BY id LIMIT $2) AS r LEFT JOIN incidents ON incidents.id = r.incident ORDER BY r.id`
 	auditCounter = `
 		SELECT COALESCE((SELECT max(number) FROM incidents WHERE org = $1), 0), COALESCE((SELECT max(value) FROM counters WHERE org = $1 AND name = 'incident'), 0)`
 	auditQuarantinedRows      = `SELECT org, count(*) FROM outbox WHERE state = 'quarantined' GROUP BY org`

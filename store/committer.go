@@ -493,7 +493,8 @@ func (c *committer) query(ctx context.Context, text string, args ...any) (*sql.R
 func guarded(run func(*Tx) error, tx *Tx) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			tx.b.c.s.panicked(p, debug.Stack())
+			err = ErrPanic
 		}
 	}()
 	return run(tx)

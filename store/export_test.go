@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
+	"strings"
 )
 
 // Queued counts the units that wait for the committer.
@@ -41,3 +43,21 @@ const TurnLock = turnLock
 
 // Forget empties the committer's cache: the next commit asks for everything.
 func (t *Tx) Forget() { t.b.c.cache = newCache() }
+
+// AuditStatements are the auditor's looks, with literals for their arguments.
+func AuditStatements() map[string]string {
+	fill := func(text string, args ...string) string {
+		for i := len(args); i > 0; i-- {
+			text = strings.ReplaceAll(text, fmt.Sprintf("$%d", i), args[i-1])
+		}
+		return text
+	}
+	return map[string]string{
+		"idle": fill(auditIdle, "10"), "settled": fill(auditSettled, "10"), "overdue": fill(auditOverdue, "1", "10"), "far": fill(auditFar, "9000000000000000", "10"),
+		"behind": fill(auditBehind, "'o'", "''", "'z'", "10"), "behind, its end": fill(auditBehindEnd, "'o'", "''", "10"),
+		"orphans": fill(auditOrphans, "'o'", "''", "'z'", "10"), "orphans, their end": fill(auditOrphansEnd, "'o'", "''", "10"),
+		"messages": fill(auditMessages, "''", "'z'", "10"), "messages, their end": fill(auditMessagesEnd, "''", "10"),
+		"destinations": fill(auditNextPlace, "''"), "pending": fill(auditPending, "'d'", "10"), "runs": fill(auditRuns, "''", "10"), "counter": fill(auditCounter, "'o'"),
+		"rows in quarantine": auditQuarantinedRows, "incidents in quarantine": auditQuarantinedIncidents,
+	}
+}

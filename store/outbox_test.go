@@ -534,6 +534,8 @@ func testNotificationMachine(t *testing.T, f fixture) {
 				_, err = tx.Sent(row, now)
 			case "failed", "cancelled":
 				_, err = tx.Give(row, state, "", now)
+			case "quarantined":
+				_, err = tx.SetRowAside(row.ID, "")
 			}
 			return err
 		})
@@ -558,6 +560,11 @@ func testNotificationMachine(t *testing.T, f fixture) {
 			_, err := tx.Give(o, "cancelled", "", now)
 			return err
 		},
+		"cannot be read": func(tx *store.Tx, _ incident.Incident, o store.Outgoing) error {
+			_, err := tx.SetRowAside(o.ID, "")
+			return err
+		},
+		"released":        func(tx *store.Tx, _ incident.Incident, _ store.Outgoing) error { _, err := tx.Release("o"); return err },
 		"message changed": func(tx *store.Tx, inc incident.Incident, _ store.Outgoing) error { tx.Refresh(inc.ID); return nil },
 		"nobody must come any more": func(tx *store.Tx, inc incident.Incident, _ store.Outgoing) error {
 			c, err := incident.Acknowledge(inc, now, tester)
@@ -576,7 +583,7 @@ func testNotificationMachine(t *testing.T, f fixture) {
 	for _, kind := range []string{incident.Page, "update"} {
 		_, row := put(kind, "pending")
 		got[incident.Transition{Of: "notification", By: "decided", To: row.State}] = true
-		for _, from := range []string{"pending", "sent", "failed", "cancelled"} {
+		for _, from := range []string{"pending", "sent", "failed", "cancelled", "quarantined"} {
 			for by, happen := range happenings {
 				if by == "accepted, but changed meanwhile" && (kind == incident.Page || from != "pending") {
 					continue // a page is never changed, and an edit that changed is pending
@@ -588,7 +595,7 @@ func testNotificationMachine(t *testing.T, f fixture) {
 				before := must(f.Outgoing(t.Context(), "o", inc.ID))(t)
 				write(t, f.Store, func(tx *store.Tx) error { return happen(tx, inc, row) })
 				after := must(f.Outgoing(t.Context(), "o", inc.ID))(t)
-				if !cmp.Equal(before, after) || from == "pending" && by != "message changed" {
+				if !cmp.Equal(before, after) || from == "pending" && by != "message changed" && by != "released" {
 					got[incident.Transition{Of: "notification", From: from, By: by, To: after[0].State}] = true
 				}
 			}

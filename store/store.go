@@ -51,6 +51,7 @@ type Store struct {
 	queue   *queue
 	health  *health
 	wake    func(Woken)
+	panics  func(p any, stack []byte)
 	still   func(incident.Status) []string
 	at      func(station string)
 	commits atomic.Int64

@@ -100,6 +100,7 @@ var suite = []struct {
 	{"backup: restored, it is the same", testBackup},
 	{"backup: under load", testBackupUnderLoad},
 	{"restore: refusals", testRestoreRefuses},
+	{"audit: by index alone", testAuditPlans},
 	{"hostile text", testHostileText},
 }
 

@@ -93,7 +93,7 @@ func testUnits(t *testing.T, f fixture) {
 		case 1:
 			isError(t, err, errUnit)
 		case 2:
-			if err == nil || !strings.Contains(err.Error(), "at the disco") {
+			if !errors.Is(err, store.ErrPanic) || strings.Contains(err.Error(), "disco") {
 				t.Errorf("%s: error %v, want that of the panic", name, err)
 			}
 		}

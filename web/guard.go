@@ -3,10 +3,8 @@ package web
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"time"
 )
@@ -32,7 +30,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) panicked(w *seen, r *http.Request, what any) {
 	if err, ok := what.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
-		s.log.Error("handler panicked", "route", routeName(r), "panic", fmt.Sprint(what), "stack", string(debug.Stack()))
+		s.log.Error("handler panicked", "route", routeName(r)) // not what it said, which may hold a secret
+		s.engine.Defect("web", what)
 	}
 	if w.status != 0 {
 		w.late = true

@@ -18,6 +18,7 @@ type RuleState struct {
 	Watermark time.Time     `json:"watermark,omitzero" doc:"Every second up to here is judged."`
 	Late      int64         `json:"late" doc:"Records that came after their second was judged."`
 	Series    []SeriesState `json:"series" nullable:"false"`
+	Stopped   string        `json:"stopped,omitempty" doc:"Why it judges nothing, until a configuration is applied."`
 }
 
 // A SeriesState is what a rule says of one value of the key that it counts by.
@@ -79,7 +80,7 @@ func (s *server) rules(ctx context.Context, _ *struct{}) (*rulesOut, error) {
 }
 
 func ruleState(r engine.RuleStatus) RuleState {
-	out := RuleState{Rule: r.Rule, Watermark: r.Watermark, Late: r.Late, Series: make([]SeriesState, len(r.Series))}
+	out := RuleState{Rule: r.Rule, Watermark: r.Watermark, Late: r.Late, Stopped: r.Stopped, Series: make([]SeriesState, len(r.Series))}
 	for i, status := range r.Series {
 		out.Series[i] = SeriesState(status)
 	}

@@ -31,6 +31,7 @@ func (c rulesCmd) Run(ctx context.Context, a *app) error {
 		Rule      string
 		Watermark time.Time
 		Late      int64
+		Stopped   string
 		Series    []struct {
 			Series     string
 			State      string
@@ -43,6 +44,10 @@ func (c rulesCmd) Run(ctx context.Context, a *app) error {
 	}
 	t := &table{head: []string{"RULE", "STATE", "BAD", "TOTAL", "RATIO", "COUNTED UP TO", "SERIES"}}
 	for _, r := range rules {
+		if r.Stopped != "" {
+			t.add(r.Rule, "stopped", "-", "-", "-", "-", r.Stopped)
+			continue
+		}
 		if len(r.Series) == 0 {
 			t.add(r.Rule, "idle", "-", "-", "-", a.when(r.Watermark), "-")
 		}
