@@ -204,7 +204,7 @@ func TestRestoreMillion(t *testing.T) {
 	onBothInTurn(t, func(t *testing.T, address string) {
 		const events, batch, keys = 1_000_000, 512, 100_000
 		r := start(t, address, options{})
-		r.apply("organization: shop\nservices:\n  s: {}\nintegrations:\n  i: {kind: muster, key: key-of-i-0123456789, service: s, group_by: [host]}\n")
+		r.apply("organization: shop\npolicies:\n  p: {steps: [{notify: [user:ana], wait: 24h}]}\nusers:\n  ana: {name: Ana}\nservices:\n  s: {policy: p}\nintegrations:\n  i: {kind: muster, key: key-of-i-0123456789, service: s, group_by: [host]}\n")
 		from, err := r.SenderByKey("key-of-i-0123456789")
 		if err != nil {
 			t.Fatal(err)

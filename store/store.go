@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // the PostgreSQL driver
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the SQLite driver
@@ -166,7 +167,7 @@ func scheme(address string) string {
 func (s *Store) migrate(ctx context.Context) error {
 	if s.dialect.name == postgres.name {
 		// Replicas that start together migrate one after the other.
-		unlock, err := s.migrationLock(ctx)
+		unlock, err := s.advisory(ctx, migrationKey)
 		if err != nil {
 			return err
 		}
@@ -184,24 +185,46 @@ func (s *Store) migrate(ctx context.Context) error {
 		s.log.Warn("the database has the schema of the next version: this server works with it, and should be upgraded soon", "schema", schema, "own", newest)
 		return nil
 	}
-	return s.dialect.up(ctx, s.write, newest)
+	// Servers of the version before may be at work: their commits wait, and a
+	// reader that holds what the migration needs, and needs what it holds, makes
+	// one of the two try again.
+	if s.dialect.name == postgres.name && schema < newest {
+		unlock, err := s.advisory(ctx, turnLock)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	for try := 1; ; try++ {
+		err := s.dialect.up(ctx, s.write, newest)
+		if e, ok := errors.AsType[*pgconn.PgError](err); !ok || e.Code != deadlock || try == migrateTries {
+			return err
+		}
+		s.log.Warn("the migration met a reader, and is tried again", "try", try)
+	}
 }
+
+// deadlock is PostgreSQL's code of one.
+const deadlock = "40P01"
+
+// migrateTries bounds how often a migration that deadlocked is tried.
+const migrateTries = 10
 
 // migrationKey names PostgreSQL's advisory lock of this program's migrations: "muster".
 const migrationKey = 0x6d7573746572
 
-// migrationLock takes it.
-func (s *Store) migrationLock(ctx context.Context) (unlock func(), err error) {
+// advisory takes an advisory lock of PostgreSQL on a connection of its own.
+func (s *Store) advisory(ctx context.Context, key int64) (unlock func(), err error) {
 	conn, err := s.read.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, migrationKey); err != nil {
+	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock($1)`, key); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("wait for migrations: %w", err)
 	}
 	return func() {
-		conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, migrationKey)
+		conn.ExecContext(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, key)
 		conn.Close()
 	}, nil
 }
