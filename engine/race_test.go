@@ -23,7 +23,7 @@ import (
 // of its own, go on side by side: so that commits are shared, as under load.
 func rounds() (all, atOnce int) {
 	if os.Getenv("MUSTER_LONG") != "" {
-		return 10_000, 200
+		return 10_000, 50
 	}
 	return 200, 20
 }
