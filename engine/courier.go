@@ -48,9 +48,17 @@ func (e *Engine) courierLoop(ctx context.Context) error {
 	defer sending.Wait()
 	sendCtx, cancel := graceful(ctx, sendGrace)
 	defer cancel()
+	sending.Go(func() { e.blindLoop(ctx, sendCtx, &sending) })
 	for {
 		e.begins("couriers")
 		at := now()
+		if e.Store.Health().Blind() { // the blind loop sends
+			if !e.rest(ctx, e.couriers.wake, at.Add(poll)) {
+				return nil
+			}
+			continue
+		}
+		e.settle(ctx)
 		claimed, next, err := e.claim(ctx, at)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrDeclaredDead) {
 			e.Log.Error("claim the outbox", "error", err)
@@ -148,6 +156,10 @@ func (e *Engine) deliver(ctx context.Context, o store.Outgoing, before <-chan st
 	defer cancel()
 	ctx = context.WithoutCancel(ctx) // what became of it is stored in any case
 	e.At(stationClaimed)
+	if out, sent := e.unstored.noted(o); sent { // only its receipt is missing
+		e.storeReceipt(ctx, note{row: o, out: out, claimed: true})
+		return
+	}
 	begun := time.Now()
 	outcome, err := guarded(e, "couriers", func() (outcome, error) { return e.sendOne(sendCtx, o) })
 	err = told(err)
@@ -157,11 +169,8 @@ func (e *Engine) deliver(ctx context.Context, o store.Outgoing, before <-chan st
 	e.metrics.sends.WithLabelValues(o.Kind, verdictName(err)).Observe(time.Since(begun).Seconds())
 	if err == nil {
 		e.At(stationSent)
-		err = e.Store.Write(ctx, func(t *store.Tx) error { return e.sent(t, o, outcome) })
+		e.storeReceipt(ctx, note{row: o, out: outcome, claimed: true})
 		e.At(stationReceipt)
-		if err != nil { // the lease will expire and it will be sent again, marked as a repeat
-			e.Log.Error("store a receipt", "key", o.ID, "error", err)
-		}
 		return
 	}
 	e.failed(ctx, o, err)

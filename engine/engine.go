@@ -68,6 +68,7 @@ type Engine struct {
 	auditor      auditor
 	emergency    *Emergency
 	contactsKept []byte // in the file, as loading knows
+	unstored     *unstored
 	clock        waker
 	reload       waker
 	ready        atomic.Bool
@@ -88,6 +89,7 @@ func New(d Deps) *Engine {
 	e.couriers = newCouriers()
 	e.runs = newRuns()
 	e.rules = newRules()
+	e.unstored = newUnstored()
 	e.operators = newOperators()
 	e.emergency = newEmergency(e)
 	e.auditor = newAuditor()

@@ -157,6 +157,9 @@ func (u *unit) finish(err error) {
 func (s *Store) Run(ctx context.Context) error {
 	c := &committer{s: s, texts: map[textKey]string{}, cache: newCache()}
 	defer c.release()
+	if err := s.reserve.fill(); err != nil {
+		s.log.Warn("no room can be kept for when the disk is full", "file", s.reserve.path, "error", err)
+	}
 	c.probe()
 	for {
 		every := probeIdle
@@ -239,6 +242,14 @@ func (c *committer) commit(batch []*unit) error {
 	if err == nil {
 		return nil
 	}
+	if c.spare(err) {
+		urgent, intake := parted(batch)
+		finish(intake, err)
+		if len(urgent) == 0 {
+			return err
+		}
+		return c.commit(urgent)
+	}
 	if len(batch) > 1 && !errors.Is(err, ErrBusy) {
 		half := len(batch) / 2
 		if err := c.commit(batch[:half]); err != nil {
@@ -282,7 +293,7 @@ func (c *committer) try(batch []*unit) error {
 	}
 	b, err := c.open(ctx, batch)
 	if err != nil {
-		return busy(err)
+		return c.s.busy(err)
 	}
 	errs, err := b.write(batch)
 	if err != nil {
@@ -313,13 +324,13 @@ func (b *batch) write(units []*unit) (errs []error, err error) {
 	}
 	if err != nil {
 		if unavailable(err) {
-			err = busy(err)
+			err = b.c.s.busy(err)
 		}
 		return nil, err
 	}
 	b.c.s.at(stationFlushed)
 	if _, err := b.c.exec(b.ctx, "COMMIT"); err != nil {
-		return nil, busy(fmt.Errorf("commit: %w", err))
+		return nil, b.c.s.busy(fmt.Errorf("commit: %w", err))
 	}
 	b.c.s.at(stationCommitted)
 	return errs, nil
@@ -359,9 +370,14 @@ func (c *committer) rollback() {
 func (c *committer) discard() {
 	if c.conn != nil && c.s.read != c.s.write {
 		c.forget()
-		c.conn.Raw(func(any) error { return driver.ErrBadConn }) // an error we made
+		dead(c.conn)
 	}
 	c.release()
+}
+
+// dead tells the pool that a connection is of no use any more.
+func dead(conn *sql.Conn) {
+	conn.Raw(func(any) error { return driver.ErrBadConn }) // an error we made
 }
 
 // begin begins a transaction and asks the first questions in it. On PostgreSQL
@@ -430,7 +446,7 @@ func (c *committer) analyze(ctx context.Context) {
 	var seen float64 // rows; -1 before the first time
 	err := c.conn.QueryRowContext(ctx, `SELECT reltuples FROM pg_class WHERE oid = 'alerts'::regclass`).Scan(&seen)
 	if err == nil && seen < enough {
-		_, err = c.conn.ExecContext(ctx, "ANALYZE alerts, incidents, outbox, messages")
+		_, err = c.conn.ExecContext(ctx, "ANALYZE (SKIP_LOCKED) alerts, incidents, outbox, messages")
 	}
 	if err != nil { // only slower; a connection that is dead fails again
 		c.s.log.Debug("analyze", "error", err)
@@ -451,6 +467,9 @@ func (c *committer) connect(ctx context.Context) (err error) {
 		return err
 	}
 	c.stmts = map[string]*sql.Stmt{}
+	if c.s.health.low() {
+		c.economize(ctx)
+	}
 	if c.s.dialect.name == postgres.name {
 		// A replica that is suspended within its turn loses it; and who waits for a
 		// lock as long as SQLite would is told that somebody holds it.

@@ -19,7 +19,11 @@ type Health struct {
 	Since  time.Time // when it became so, by the clock that OnHealth was given; zero before Run
 	Reason string    // while not OK: "full", "read-only", "locked", "gone" or "failing"
 	Err    error     // what the database said last, while not OK
+	Spared bool      // while not OK: there is room, kept for it, for what pages people
 }
+
+// Blind tells whether nothing at all can be written.
+func (h Health) Blind() bool { return !h.OK && !h.Spared }
 
 // Why the database takes nothing.
 const (
@@ -34,7 +38,8 @@ const (
 type health struct {
 	mu   sync.Mutex
 	now  Health
-	bad  int // failures in a row
+	bad  int  // failures in a row
+	full bool // the reserve was given up, and could not be filled again
 	tell func(Health)
 	at   func() time.Time
 }
@@ -70,17 +75,22 @@ func (s *Store) Health() Health {
 }
 
 // note keeps what became of a transaction; err is nil if the database took it.
+// A disk that is full stays so until the reserve is filled again, though what
+// pages people finds room in the reserve.
 func (h *health) note(err error) {
 	h.mu.Lock()
 	before := h.now
-	if err == nil {
+	switch {
+	case err == nil && h.full:
+		h.now.Spared = true
+	case err == nil:
 		h.bad = 0
 		if !before.OK || before.Since.IsZero() {
 			h.now = Health{OK: true, Since: h.at()}
 		}
-	} else {
+	default:
 		h.bad++
-		h.now.OK, h.now.Err, h.now.Reason = false, err, reasonOf(err)
+		h.now.OK, h.now.Spared, h.now.Err, h.now.Reason = false, false, err, reasonOf(err)
 		if before.OK {
 			h.now.Since = h.at()
 		}
@@ -90,6 +100,29 @@ func (h *health) note(err error) {
 	if before.OK != after.OK || before.Reason != after.Reason {
 		h.tell(after)
 	}
+}
+
+// spend notes that the reserve was given up, because of err.
+func (h *health) spend(err error) {
+	h.note(err)
+	h.mu.Lock()
+	h.full, h.bad, h.now.Spared = true, max(h.bad, shedAfter), true // until the next try shows otherwise
+	h.mu.Unlock()
+}
+
+// filled notes that the reserve was filled again.
+func (h *health) filled() {
+	h.mu.Lock()
+	h.full = false
+	h.mu.Unlock()
+	h.note(nil)
+}
+
+// low tells whether the reserve is used up.
+func (h *health) low() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.full
 }
 
 // refuses returns why intake need not try, or nil.
@@ -120,11 +153,20 @@ func (u *Unavailable) Is(target error) bool { return target == ErrBusy }
 func (u *Unavailable) Unwrap() error { return u.cause }
 
 // busy makes an error of the database one that says why it is not available.
-func busy(err error) error {
+func (s *Store) busy(err error) error {
 	if _, ok := errors.AsType[*Unavailable](err); ok {
 		return err
 	}
-	return &Unavailable{Reason: reasonOf(err), cause: err}
+	reason := reasonOf(err)
+	if reason == Failing && s.file != "" { // SQLite says no more than that the file cannot be written
+		const page = 64 << 10
+		if d, ok := diskOf(s.file); ok && d.readOnly {
+			reason = ReadOnly
+		} else if ok && d.free < page {
+			reason = Full
+		}
+	}
+	return &Unavailable{Reason: reason, cause: err}
 }
 
 // reasonOf says in a word why the database is not available.
@@ -173,7 +215,12 @@ func (c *committer) probe() {
 		return
 	}
 	if c.s.Health().OK {
+		c.s.reserve.fill() // if it is not; who frees some room need not tell us
 		c.s.health.note(c.touch((*batch).writable))
+		return
+	}
+	if c.s.health.low() {
+		c.refill()
 		return
 	}
 	c.s.health.note(c.touch(func(b *batch) error {
@@ -205,7 +252,7 @@ func (c *committer) touch(do func(*batch) error) error {
 	defer cancel()
 	b, err := c.open(ctx, nil)
 	if err != nil {
-		return busy(err)
+		return c.s.busy(err)
 	}
 	err = do(b)
 	if err == nil {
@@ -213,7 +260,7 @@ func (c *committer) touch(do func(*batch) error) error {
 	}
 	if err != nil {
 		c.rollback()
-		return busy(err)
+		return c.s.busy(err)
 	}
 	return nil
 }

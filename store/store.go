@@ -51,6 +51,7 @@ type Store struct {
 
 	queue   *queue
 	health  *health
+	reserve reserve
 	wake    func(Woken)
 	panics  func(p any, stack []byte)
 	still   func(incident.Status) []string
@@ -114,7 +115,7 @@ const sqlitePragmas = "_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=jou
 	"&_pragma=temp_store(MEMORY)&_pragma=cache_size(-16000)&_pragma=wal_autocheckpoint(4000)&_pragma=foreign_keys(ON)"
 
 func (s *Store) openSQLite(path string) error {
-	s.dialect, s.file = sqlite, path
+	s.dialect, s.file, s.reserve.path = sqlite, path, path+"-reserve"
 	dsn := "file:" + escaper.Replace(path) + "?" + sqlitePragmas
 	var err error
 	if s.write, err = sql.Open("sqlite", dsn); err != nil {

@@ -97,16 +97,19 @@ func (d *Disk) SlowSync(by time.Duration) {
 	d.slow = by
 }
 
-// Refuse asks before each step whether the disk refuses it: with ErrFull for
-// lack of room, with any other error for a fault. Nil refuses nothing.
+// Refuse asks before each step whether the disk refuses it: with ErrFull or
+// ErrReadOnly for what they say, with any other error for a fault. Nil refuses nothing.
 func (d *Disk) Refuse(limit func(Step) error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.limit = limit
 }
 
-// ErrFull is what a full disk says.
-var ErrFull = errors.New("no room")
+// What a disk says that is full, or may only be read.
+var (
+	ErrFull     = errors.New("no room")
+	ErrReadOnly = errors.New("read-only")
+)
 
 var errOff = errors.New("the power failed")
 

@@ -249,6 +249,8 @@ func code(err error, rc, fault int32) int32 {
 		return rc
 	case errors.Is(err, ErrFull):
 		return sqlite3.SQLITE_FULL
+	case errors.Is(err, ErrReadOnly):
+		return sqlite3.SQLITE_READONLY
 	}
 	return fault
 }
