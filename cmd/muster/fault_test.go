@@ -347,9 +347,9 @@ func TestSlowDisk(t *testing.T) {
 	f := newFaulty(t, filepath.Join(dir, "muster.db"))
 	disk.SlowSync(250 * time.Millisecond)
 	var all sync.WaitGroup
-	for i := range 16 {
+	for i := range 8 {
 		all.Go(func() {
-			for j := range 4 {
+			for j := range 2 {
 				if status, _, body := f.post(fmt.Sprintf("slow-%d-%d", i, j), 100); status != http.StatusAccepted {
 					t.Errorf("%d %s", status, body)
 				}
