@@ -192,7 +192,7 @@ func (e *Engine) blind(ctx context.Context, at time.Time) ([]blindPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	free, busy := e.couriers.room()
+	free, busy, _, _ := e.couriers.room(at)
 	full := map[string]bool{}
 	for _, d := range busy {
 		full[d] = true
@@ -229,7 +229,7 @@ func (e *Engine) deliverBlind(ctx context.Context, b blindPage, before <-chan st
 		u := e.unstored
 		u.mu.Lock()
 		u.places[o.Place]--
-		u.again[o.ID] = now().Add(backoff(b.n))
+		u.again[o.ID] = now().Add(min(time.Minute, time.Second<<min(b.n, 6)))
 		u.mu.Unlock()
 	}
 	if err != nil {
