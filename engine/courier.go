@@ -48,7 +48,9 @@ func (e *Engine) courierLoop(ctx context.Context) error {
 	defer sending.Wait()
 	sendCtx, cancel := graceful(ctx, sendGrace)
 	defer cancel()
-	sending.Go(func() { e.blindLoop(ctx, sendCtx, &sending) })
+	looking, stop := context.WithCancel(ctx)
+	defer stop() // also when this loop ends by a fault
+	sending.Go(func() { e.blindLoop(looking, sendCtx, &sending) })
 	for {
 		e.begins("couriers")
 		at := now()

@@ -17,6 +17,7 @@ func (e *Engine) database(h store.Health) {
 	} else {
 		e.Log.Error("the database takes nothing", "reason", h.Reason, "since", h.Since, "error", h.Err)
 	}
+	e.unstored.wake.now()
 	e.couriers.wake.now() // what could not be claimed or stored
 	e.clock.now()
 	e.emergency.wake.now()

@@ -26,6 +26,7 @@ type note struct {
 
 // unstored are the notes, and what was sent without a claim.
 type unstored struct {
+	wake    waker // the database takes nothing
 	mu      sync.Mutex
 	notes   map[string]note      // by key
 	again   map[string]time.Time // by key: a page that failed is not tried before
@@ -35,7 +36,7 @@ type unstored struct {
 }
 
 func newUnstored() *unstored {
-	u := &unstored{}
+	u := &unstored{wake: newWaker()}
 	u.reset()
 	return u
 }
@@ -148,9 +149,17 @@ func (e *Engine) storeReceipt(ctx context.Context, n note) error {
 // blindLoop sends while nothing can be written. It waits for no write: the loop
 // of the couriers may stand in one until somebody lets go of the database.
 func (e *Engine) blindLoop(ctx, sending context.Context, all *sync.WaitGroup) {
-	for sleep(ctx, poll) {
-		if e.Store.Health().Blind() {
+	for {
+		select {
+		case <-e.unstored.wake.c:
+		case <-ctx.Done():
+			return
+		}
+		for e.Store.Health().Blind() {
 			guarded(e, "couriers", func() (struct{}, error) { e.sendBlind(ctx, sending, all, now()); return struct{}{}, nil })
+			if !sleep(ctx, poll) {
+				return
+			}
 		}
 	}
 }

@@ -166,6 +166,9 @@ func (s *Store) Run(ctx context.Context) error {
 		if !s.Health().OK {
 			every = probeDown
 		}
+		if s.read == s.write {
+			every = time.Hour // in memory it is always there
+		}
 		idle := time.NewTimer(every)
 		select {
 		case <-s.queue.ready:
