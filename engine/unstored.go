@@ -125,7 +125,7 @@ func (e *Engine) storeReceipt(ctx context.Context, n note) error {
 	held := true
 	err := e.Store.Write(ctx, func(t *store.Tx) (err error) {
 		if !n.claimed {
-			if held, err = t.Adopt(n.row, now().Add(lease)); err != nil || !held {
+			if held, err = t.AdoptSent(n.row, now().Add(lease)); err != nil || !held {
 				return err
 			}
 		}

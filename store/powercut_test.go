@@ -281,26 +281,8 @@ func (c *cutter) look() error {
 		return err
 	}
 	defer s.Close()
-	var whole string
-	if err := s.QueryRow("PRAGMA integrity_check", &whole); err != nil || whole != "ok" {
-		return errors.Join(err, fmt.Errorf("integrity_check says %q", whole))
-	}
-	for _, f := range c.facts {
-		if err := f.so(s); err != nil {
-			return fmt.Errorf("%s: %w", f.what, err)
-		}
-	}
-	for what, halves := range map[string]string{
-		"incidents without a timeline": `SELECT count(*) FROM incidents WHERE NOT EXISTS (SELECT 1 FROM timeline WHERE incident = incidents.id)`,
-		"timelines without a incident": `SELECT count(*) FROM timeline WHERE NOT EXISTS (SELECT 1 FROM incidents WHERE id = timeline.incident)`,
-		"pages without an incident":    `SELECT count(*) FROM outbox WHERE NOT EXISTS (SELECT 1 FROM incidents WHERE id = outbox.incident)`,
-		"alerts without an incident":   `SELECT count(*) FROM alerts WHERE NOT EXISTS (SELECT 1 FROM incidents WHERE id = alerts.incident)`,
-		"incidents without pages":      `SELECT count(*) FROM incidents WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE incident = incidents.id)`,
-	} {
-		var n int
-		if err := s.QueryRow(halves, &n); err != nil || n > 0 {
-			return errors.Join(err, fmt.Errorf("%d %s", n, what))
-		}
+	if err := c.check(s); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var committer sync.WaitGroup
@@ -314,4 +296,30 @@ func (c *cutter) look() error {
 		_, _, err := openWithEvent(tx, fmt.Sprintf("on-%x", c.random.Uint64()), 100)
 		return err
 	})
+}
+
+// check looks for all that was answered, and for halves.
+func (c *cutter) check(s *store.Store) error {
+	var whole string
+	if err := s.QueryRow("PRAGMA integrity_check", &whole); err != nil || whole != "ok" {
+		return errors.Join(err, fmt.Errorf("integrity_check says %q", whole))
+	}
+	for _, f := range c.facts {
+		if err := f.so(s); err != nil {
+			return fmt.Errorf("%s: %w", f.what, err)
+		}
+	}
+	for what, halves := range map[string]string{
+		"incidents without a timeline":  `SELECT count(*) FROM incidents WHERE NOT EXISTS (SELECT 1 FROM timeline WHERE incident = incidents.id)`,
+		"timelines without an incident": `SELECT count(*) FROM timeline WHERE NOT EXISTS (SELECT 1 FROM incidents WHERE id = timeline.incident)`,
+		"pages without an incident":     `SELECT count(*) FROM outbox WHERE NOT EXISTS (SELECT 1 FROM incidents WHERE id = outbox.incident)`,
+		"alerts without an incident":    `SELECT count(*) FROM alerts WHERE NOT EXISTS (SELECT 1 FROM incidents WHERE id = alerts.incident)`,
+		"incidents without pages":       `SELECT count(*) FROM incidents WHERE NOT EXISTS (SELECT 1 FROM outbox WHERE incident = incidents.id)`,
+	} {
+		var n int
+		if err := s.QueryRow(halves, &n); err != nil || n > 0 {
+			return errors.Join(err, fmt.Errorf("%d %s", n, what))
+		}
+	}
+	return nil
 }

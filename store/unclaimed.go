@@ -27,9 +27,9 @@ func (s *Store) DuePages(ctx context.Context, now time.Time, limit int) ([]Outgo
 	return list, rows.Err()
 }
 
-// Adopt claims, after the fact, a row that was sent without a claim: its Attempt
+// AdoptSent claims, after the fact, a row that was sent without a claim: its Attempt
 // is one more than was read. It reports false if somebody claimed it meanwhile.
-func (t *Tx) Adopt(o Outgoing, until time.Time) (bool, error) {
+func (t *Tx) AdoptSent(o Outgoing, until time.Time) (bool, error) {
 	res, err := t.exec("adopt what was sent", `
 		UPDATE outbox SET attempt = attempt + 1, lease_until = $3, holder = $4
 		WHERE id = $1 AND attempt = $2 AND state IN ('pending', 'cancelled')`, o.ID, o.Attempt-1, until.UnixMicro(), t.b.c.s.replica)
