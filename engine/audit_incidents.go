@@ -122,10 +122,10 @@ func (e *Engine) mendRow(t *store.Tx, s *setup, kind, incidentID string) (bool, 
 	overdue := (inc.Status == incident.Triggered || inc.Status == incident.Snoozed) && !inc.Due.IsZero() && inc.Due.Before(at.Add(-auditGrace))
 	idle := inc.Open() && inc.Due.IsZero() && inc.Waits() == ""
 	if row.Sound() && !overdue && !idle {
-		if row.Seq != inc.Seq || row.Waits != inc.Waits() { // written by a version that did not know these columns
+		if row.Seq != inc.Seq || row.Waits != inc.Waits() { // written by a version that does not know these columns: nothing is stuck
 			t.Rewrite(inc)
 		}
-		return row.Seq != inc.Seq && row.Seq != 0, nil
+		return false, nil
 	}
 	t.Adopt(inc)
 	change := incident.Mend(inc, mendedTexts[kind], at)

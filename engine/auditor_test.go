@@ -65,7 +65,7 @@ func injuries(at int64) []injury {
 		{kind: "incident_overdue", name: "unreadable", inject: []string{`UPDATE incidents SET due = 1, body = '{' WHERE id = $1`}, mended: in(`SELECT count(*) FROM incidents WHERE id = $1 AND due > %d AND body LIKE '{"id":%%'`)},
 		{kind: "snooze_over", status: incident.Snoozed, inject: []string{`UPDATE incidents SET due = 1 WHERE id = $1`}, mended: in(`SELECT count(*) FROM incidents WHERE id = $1 AND due > %d`)},
 		{kind: "incident_far", inject: []string{fmt.Sprintf(`UPDATE incidents SET due = %d WHERE id = $1`, at+400*day)}, mended: fmt.Sprintf(`SELECT count(*) FROM incidents WHERE id = $1 AND due < %d`, at+2*day)},
-		{kind: "incident_behind", quiet: true, inject: []string{`UPDATE incidents SET seq = seq - 1 WHERE id = $1`},
+		{kind: "incident_behind", inject: []string{`UPDATE incidents SET seq = seq - 1, body = replace(body, '"seq":' || seq, '"seq":' || (seq - 1)) WHERE id = $1`},
 			mended: `SELECT count(*) FROM incidents WHERE id = $1 AND seq = (SELECT max(seq) FROM timeline WHERE incident = $1)`},
 		{kind: "incident_behind", name: "an entry too many",
 			inject: []string{`INSERT INTO timeline (incident, seq, org, at, kind, body) SELECT id, seq + 1, org, opened_at, 'note',
@@ -217,4 +217,84 @@ func (r *running) foundStuck(kind string) int {
 		}
 	}
 	return 0
+}
+
+// brief has a policy that is soon at its end.
+const brief = `
+organization: shop
+users: {ana: {contacts: {a: {probe: ana}}}}
+connections: {probe: {probe: ''}}
+policies:
+  shop: {steps: [{notify: [user:ana], wait: 10h}]}
+  brief: {steps: [{notify: [user:ana], wait: 1s}]}
+services: {shop: {policy: shop}, brief: {policy: brief}}
+integrations: {i: {kind: muster, key: the-only-key, service: shop}, j: {kind: muster, key: the-brief-key, service: brief}}
+`
+
+// TestAuditorBesideTheVersionBefore: servers of the version before open and
+// change incidents, and leave alone the columns that they do not know. Nothing
+// of that is stuck: nobody is told or paged, and the columns are filled in.
+func TestAuditorBesideTheVersionBefore(t *testing.T) {
+	onBoth(t, func(t *testing.T, address string) {
+		p := &probe{}
+		r := start(t, address, options{channels: []notify.Kind{p.kind()}})
+		r.apply(brief)
+		db := openSQL(t, address)
+		defer db.Close()
+		var ids []string
+		for _, status := range []incident.Status{incident.Triggered, incident.Acknowledged, incident.Snoozed, incident.Resolved} {
+			for range 2 {
+				inc := r.trigger("the-only-key", id.New(time.Now()), string(status)).Incident
+				r.bring(inc, status)
+				ids = append(ids, inc)
+			}
+		}
+		for range 2 {
+			ids = append(ids, r.trigger("the-brief-key", id.New(time.Now()), "exhausted").Incident)
+		}
+		const columns = `SELECT count(*) FROM incidents WHERE status <> 'resolved' AND seq = (SELECT max(seq) FROM timeline WHERE incident = incidents.id) AND waits = '%s'`
+		filled := func() string {
+			var list []string
+			for _, waits := range []string{"", incident.WaitsAcknowledged, incident.WaitsExhausted} {
+				list = append(list, fmt.Sprint(number(t, address, fmt.Sprintf(columns, waits))))
+			}
+			return strings.Join(list, " ")
+		}
+		r.wait("all is quiet", 60*time.Second, func() bool {
+			return filled() == "4 2 2" && number(t, address, `SELECT count(*) FROM outbox WHERE state = 'pending'`) == 0
+		})
+		sent := len(p.pages(""))
+		for i, inc := range ids {
+			seq := `0` // of one that it opened
+			if i%2 > 0 {
+				seq = `seq - 1` // of one that it changed
+			}
+			if _, err := db.Exec(`UPDATE incidents SET version = version + 1, waits = '', seq = `+seq+`, body = replace(replace(body, '"exhausted":true,', ''),
+				'"version":' || version, '"version":' || (version + 1)) WHERE id = $1`, inc); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if filled() == "4 2 2" {
+			t.Fatal("nothing is as the version before leaves it")
+		}
+		for range 2 {
+			if err := r.Look(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := filled(); got != "4 2 2" {
+			t.Errorf("columns are as they should be of %s incidents, want 4 2 2", got)
+		}
+		if n := counter(t, r, "muster_stuck_found_total"); n != 0 {
+			t.Errorf("%v findings where nothing is stuck:\n%s", n, r.log.last(20))
+		}
+		for _, inc := range ids {
+			if story := r.timeline(inc); strings.Contains(story, "auditor") {
+				t.Errorf("the timeline tells of it:\n%s", story)
+			}
+		}
+		if n := len(p.pages("")) - sent; n != 0 {
+			t.Errorf("%d pages", n)
+		}
+	})
 }

@@ -24,10 +24,11 @@ type Stored struct {
 }
 
 // Sound tells whether the row says what the timeline says. What older versions
-// do not write is left out.
+// do not write, and drop when they write the rest, is left out; so are Seq and
+// Waits.
 func (s Stored) Sound() bool {
 	row := s.Incident
-	row.Exhausted = s.Fold.Exhausted
+	row.Exhausted, row.RestoredAt, row.RestoredFrom = s.Fold.Exhausted, s.Fold.RestoredAt, s.Fold.RestoredFrom
 	a, _ := json.Marshal(row) // strings, numbers and instants: cannot fail
 	b, _ := json.Marshal(s.Fold)
 	return !s.Unreadable && s.Status == string(s.Fold.Status) && s.Due.Equal(s.Fold.Due) && string(a) == string(b)
