@@ -20,6 +20,7 @@ import (
 	"github.com/musterhq/muster/incident"
 	"github.com/musterhq/muster/internal/id"
 	"github.com/musterhq/muster/internal/vendortest"
+	"github.com/musterhq/muster/notify"
 	"github.com/musterhq/muster/runbook"
 	"github.com/musterhq/muster/store"
 )
@@ -203,8 +204,9 @@ func TestRestoreMillion(t *testing.T) {
 	}
 	onBothInTurn(t, func(t *testing.T, address string) {
 		const events, batch, keys = 1_000_000, 512, 100_000
-		r := start(t, address, options{})
-		r.apply("organization: shop\npolicies:\n  p: {steps: [{notify: [user:ana], wait: 24h}]}\nusers:\n  ana: {name: Ana}\nservices:\n  s: {policy: p}\nintegrations:\n  i: {kind: muster, key: key-of-i-0123456789, service: s, group_by: [host]}\n")
+		r := start(t, address, options{channels: []notify.Kind{(&probe{}).kind()}})
+		r.apply("organization: shop\npolicies:\n  p: {steps: [{notify: [user:ana], wait: 24h}]}\nconnections: {probe: {probe: ''}}\n" +
+			"users:\n  ana: {contacts: {a: {probe: ana}}, notify: {high: [{wait: 9h, by: a}]}}\nservices:\n  s: {policy: p}\nintegrations:\n  i: {kind: muster, key: key-of-i-0123456789, service: s, group_by: [host]}\n")
 		from, err := r.SenderByKey("key-of-i-0123456789")
 		if err != nil {
 			t.Fatal(err)

@@ -2,12 +2,15 @@ package store_test
 
 import (
 	"database/sql"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/pressly/goose/v3"
@@ -80,4 +83,89 @@ func TestReplicasStartTogether(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestMigrateUnderLoad: servers of the version before commit while a newer one
+// brings the schema up. Their commits wait for it, and none fails; a reader that
+// holds what the migration needs, and needs what it holds, is got over.
+func TestMigrateUnderLoad(t *testing.T) {
+	t.Parallel()
+	address := pgtest.DSN(t)
+	s := must(store.Open(t.Context(), address, slog.New(slog.DiscardHandler)))(t)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	must(store.Downgrade(t.Context(), address, 1))(t)
+
+	db := must(sql.Open("pgx", address))(t)
+	defer db.Close()
+	var load sync.WaitGroup
+	var commits atomic.Int64
+	stop := make(chan struct{})
+	commit := func() error {
+		tx, err := db.Begin()
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		for _, text := range []string{ // in the order of a commit, which is not that of the migration
+			fmt.Sprintf(`SELECT pg_advisory_xact_lock(%d)`, store.TurnLock), `UPDATE incidents SET version = version`, `SELECT pg_sleep(0.02)`,
+			`UPDATE outbox SET attempt = attempt`, `UPDATE runs SET attempt = attempt`,
+		} {
+			if _, err := tx.Exec(text); err != nil {
+				return err
+			}
+		}
+		return tx.Commit()
+	}
+	for range 2 {
+		load.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := commit(); err != nil {
+					t.Errorf("a commit failed: %v", err)
+				}
+				commits.Add(1)
+			}
+		})
+	}
+	more := func() {
+		for until := commits.Load() + 20; commits.Load() < until; {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	reader := must(db.Begin())(t)
+	defer reader.Rollback()
+	must(reader.Exec(`SELECT count(*) FROM incidents`))(t)
+	more()
+	load.Go(func() { // the reader goes on once the migration waits for it
+		waits := false
+		for end := time.Now().Add(20 * time.Second); !waits && time.Now().Before(end); time.Sleep(time.Millisecond) {
+			if err := db.QueryRow(`SELECT count(*) > 0 FROM pg_locks WHERE relation = 'incidents'::regclass AND mode = 'AccessExclusiveLock' AND NOT granted`).Scan(&waits); err != nil {
+				t.Error(err)
+			}
+		}
+		if !waits {
+			t.Error("the migration never waited for the reader")
+		}
+		reader.Exec(`SELECT count(*) FROM outbox`) // PostgreSQL chooses which of the two gives way
+		reader.Rollback()
+	})
+	newer, err := store.Open(t.Context(), address, slog.New(slog.DiscardHandler))
+	if err == nil {
+		defer newer.Close()
+		more()
+	}
+	close(stop)
+	load.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if schema := must(store.Schema(t.Context(), address))(t); schema != store.NewestSchema() {
+		t.Errorf("the schema is %d", schema)
+	}
 }

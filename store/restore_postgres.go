@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -79,18 +80,27 @@ func freePostgres(ctx context.Context, db *sql.DB, schema int64, replace bool) e
 // database. To see what they are, one must be their owner or a superuser; that
 // they are there, everybody sees.
 func alonePostgres(ctx context.Context, db *sql.DB) error {
-	var others int
-	var names sql.NullString
-	err := db.QueryRowContext(ctx, `
-		SELECT count(*), string_agg(DISTINCT coalesce(nullif(application_name, ''), usename), ', ') FROM pg_stat_activity
-		WHERE datname = current_database() AND backend_type = 'client backend' AND coalesce(application_name, '') <> '`+offlineName+`'`).Scan(&others, &names)
-	if err != nil {
-		return fmt.Errorf("who uses the database: %w", err)
+	for look := 1; ; look++ {
+		var others int
+		var names sql.NullString
+		err := db.QueryRowContext(ctx, `
+			SELECT count(*), string_agg(DISTINCT coalesce(nullif(application_name, ''), usename), ', ') FROM pg_stat_activity
+			WHERE datname = current_database() AND backend_type = 'client backend' AND coalesce(application_name, '') <> '`+offlineName+`'`).Scan(&others, &names)
+		if err != nil {
+			return fmt.Errorf("who uses the database: %w", err)
+		}
+		if others == 0 {
+			return nil
+		}
+		if look == 10 {
+			return fmt.Errorf("%w: %d connections (%s): stop the servers first", ErrInUse, others, names.String)
+		}
+		select { // PostgreSQL takes a moment to see that a server which has just ended is gone
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	if others > 0 {
-		return fmt.Errorf("%w: %d connections (%s): stop the servers first", ErrInUse, others, names.String)
-	}
-	return nil
 }
 
 // offlineName is how this program's own connections are told from others'.
