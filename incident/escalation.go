@@ -14,6 +14,8 @@ type Roster struct {
 	Who func(target string, at time.Time) []string
 	// Reach returns how a user is notified at an urgency, in the order of the user's rules.
 	Reach func(user string, u Urgency) []Reach
+	// Budgeted tells that a Budget says how often a user may be interrupted.
+	Budgeted bool
 }
 
 // A Reach is one notification rule of a user with its contact method.
@@ -42,6 +44,7 @@ type Notification struct {
 	Connection string    `json:"connection"`
 	Address    string    `json:"address"`
 	NotBefore  time.Time `json:"not_before"`
+	Budgeted   bool      `json:"budgeted,omitempty"` // judged with the user's other pages when it is due
 }
 
 // Place names where an incident's message stands: a connection, and the
@@ -125,7 +128,7 @@ func (i Incident) pages(step Step, now time.Time, who Roster) (reached []string,
 				Incident: i.ID, Climb: i.Climb, Round: i.Round, Step: i.Step,
 				User: user, Contact: r.Contact, Rule: r.Rule, Kind: Page,
 				Channel: r.Channel, Connection: r.Connection, Address: r.Address,
-				NotBefore: instant(now.Add(r.Wait)),
+				NotBefore: instant(now.Add(r.Wait)), Budgeted: who.Budgeted,
 			})
 		}
 	}

@@ -149,7 +149,7 @@ func (b *batch) flushStops() error {
 		}
 	}
 	return inLists(slices.Sorted(maps.Keys(b.all.stops)), func(ids []any) error {
-		b.exec("drop unsent pages", b.c.list(`UPDATE outbox SET state = 'cancelled', done_at = $1 WHERE state = 'pending' AND kind = 'page' AND incident IN (`, 2, len(ids), `)`),
+		b.exec("drop unsent pages", b.c.list(`UPDATE outbox SET state = 'cancelled', done_at = $1 WHERE state IN ('pending', 'gathered') AND kind = 'page' AND incident IN (`, 2, len(ids), `)`),
 			append([]any{last.UnixMicro()}, ids...)...)
 		return nil
 	})
@@ -161,13 +161,17 @@ func (b *batch) flushOutbox() error {
 		b.woken.Outbox = true
 	}
 	return inChunks(len(rows), func(from, to int) error {
-		args := make([]any, 0, 10*(to-from))
+		args := make([]any, 0, 13*(to-from))
 		for _, o := range rows[from:to] {
-			args = append(args, o.ID, o.Org, o.Incident, o.Kind, o.Destination, o.Place, o.ClimbStep, o.Due.UnixMicro(), o.Due.UnixMicro(), string(o.Body))
+			severity := noSeverity
+			if o.Kind == incident.Page {
+				severity = o.Severity
+			}
+			args = append(args, o.ID, o.Org, o.Incident, o.Kind, o.Destination, o.Place, o.ClimbStep, o.Due.UnixMicro(), o.Due.UnixMicro(), string(o.Body), o.Person, o.Contact, severity)
 		}
 		b.exec("write the outbox", b.c.rows(`
-			INSERT INTO outbox (id, org, incident, kind, destination, place, climb_step, due, created_at, body, state, lease_until, attempt, revision, error)
-			VALUES `, to-from, 10, ", 'pending', 0, 0, 0, ''", `
+			INSERT INTO outbox (id, org, incident, kind, destination, place, climb_step, due, created_at, body, person, contact, severity, state, lease_until, attempt, revision, error)
+			VALUES `, to-from, 13, ", 'pending', 0, 0, 0, ''", `
 			ON CONFLICT (id) DO NOTHING`), args...)
 		return nil
 	})

@@ -35,6 +35,10 @@ type Outgoing struct {
 	FirstDue time.Time // of a row that failed and is to be tried again: when it was due at first
 	Tries    int       // how often it failed since
 	Passed   bool      // the person's next contact method does not wait for it any more
+
+	Person   string // of a page that a budget judges: see Person
+	Contact  string // of such a page
+	Severity int    // of a page: the rank of its incident's when it was decided; for other rows noSeverity
 }
 
 // Destination names what may hang or fail together: the connections of two
@@ -67,7 +71,8 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest 
 			}
 			claimed = append(claimed, rows...)
 		}
-		return nil
+		claimed, err = t.judge(claimed, now, until)
+		return err
 	})
 	if err != nil { // what was not committed, or perhaps not, is held by nobody
 		return nil, err
@@ -121,7 +126,9 @@ func (t *Tx) waiting() (list []string, err error) {
 	return list, nil
 }
 
-// claim leases the first rows of some destinations. In company, rows that this
+// claim leases the first rows of some destinations: those due longest, but half
+// of the hands go to the newest pages that are critical, which after an outage
+// must not wait for all the others. In company, rows that this
 // replica should avoid are left to the others.
 func (t *Tx) claim(now, until time.Time, limit, perDest int, destinations, narrow []string, company bool) (claimed []Outgoing, err error) {
 	args := []any{until.UnixMicro(), now.UnixMicro(), limit, t.b.c.s.replica}
@@ -136,14 +143,18 @@ func (t *Tx) claim(now, until time.Time, limit, perDest int, destinations, narro
 		if slices.Contains(narrow, d) {
 			width = 1
 		}
+		free := fmt.Sprintf(`state = 'pending' AND destination = $%d AND due <= $2 AND lease_until <= $2%s`, len(args), mine)
 		fmt.Fprintf(&first, `
-			SELECT id, due, kind FROM (
-				SELECT id, due, kind FROM outbox WHERE state = 'pending' AND destination = $%d AND due <= $2 AND lease_until <= $2%s
-				ORDER BY `+pagesFirst+` LIMIT %d) AS d%d`, len(args), mine, width, i)
+			SELECT id, due, kind, pick FROM (
+				SELECT id, due, kind, min(pick) AS pick FROM (
+				SELECT id, due, kind, 0 AS pick FROM (SELECT id, due, kind FROM outbox WHERE %[1]s AND severity = 0 ORDER BY due DESC, id DESC LIMIT %[2]d) AS c%[4]d
+				UNION ALL
+				SELECT id, due, kind, 1 AS pick FROM (SELECT id, due, kind FROM outbox WHERE %[1]s ORDER BY `+pagesFirst+` LIMIT %[3]d) AS o%[4]d) AS p%[4]d
+				GROUP BY id, due, kind ORDER BY 4, `+pagesFirst+` LIMIT %[3]d) AS d%[4]d`, free, width/2, width, i)
 	}
 	rows, err := t.b.c.conn.QueryContext(t.b.ctx, `
 		UPDATE outbox SET lease_until = $1, attempt = attempt + 1, holder = $4
-		WHERE id IN (SELECT id FROM (`+first.String()+`) AS firsts ORDER BY `+pagesFirst+` LIMIT $3)
+		WHERE id IN (SELECT id FROM (`+first.String()+`) AS firsts ORDER BY pick, `+pagesFirst+` LIMIT $3)
 		RETURNING `+outgoingColumns, args...)
 	if err != nil {
 		return nil, t.b.fail("claim", err)
@@ -182,14 +193,14 @@ func rankOf(o Outgoing) int {
 	return 1
 }
 
-const outgoingColumns = `id, org, incident, kind, destination, place, climb_step, due, attempt, revision, state, error, avoid, first_due, tries, passed, body`
+const outgoingColumns = `id, org, incident, kind, destination, place, climb_step, due, attempt, revision, state, error, avoid, first_due, tries, passed, person, contact, severity, body`
 
 func scanOutgoing(rows *sql.Rows) (Outgoing, error) {
 	var o Outgoing
 	var due, passed int64
 	var first sql.NullInt64
 	var body []byte
-	err := rows.Scan(&o.ID, &o.Org, &o.Incident, &o.Kind, &o.Destination, &o.Place, &o.ClimbStep, &due, &o.Attempt, &o.Revision, &o.State, &o.Error, &o.Avoid, &first, &o.Tries, &passed, &body)
+	err := rows.Scan(&o.ID, &o.Org, &o.Incident, &o.Kind, &o.Destination, &o.Place, &o.ClimbStep, &due, &o.Attempt, &o.Revision, &o.State, &o.Error, &o.Avoid, &first, &o.Tries, &passed, &o.Person, &o.Contact, &o.Severity, &body)
 	o.Due, o.FirstDue, o.Passed, o.Body = time.UnixMicro(due).UTC(), instant(first), passed != 0, body
 	return o, err
 }

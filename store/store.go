@@ -55,6 +55,7 @@ type Store struct {
 	wake    func(Woken)
 	panics  func(p any, stack []byte)
 	still   func(incident.Status) []string
+	budget  func(org string) (b incident.Budget, limited bool)
 	at      func(station string)
 	commits atomic.Int64
 	units   atomic.Int64
@@ -79,7 +80,7 @@ var postgres = dialect{name: "postgres", driver: "pgx", goose: goose.DialectPost
 // "postgres://…", a path of a SQLite file, or ":memory:". The caller runs Run,
 // without which nothing is written, and closes the store after it.
 func Open(ctx context.Context, address string, log *slog.Logger) (*Store, error) {
-	s := &Store{log: log, queue: newQueue(), health: newHealth(), wake: func(Woken) {}, still: func(incident.Status) []string { return nil }, at: func(string) {}}
+	s := &Store{log: log, queue: newQueue(), health: newHealth(), wake: func(Woken) {}, still: func(incident.Status) []string { return nil }, budget: func(string) (b incident.Budget, limited bool) { return }, at: func(string) {}}
 	var err error
 	switch {
 	case strings.HasPrefix(address, "postgres://"), strings.HasPrefix(address, "postgresql://"):
@@ -238,6 +239,12 @@ func (s *Store) OnCommit(wake func(Woken)) { s.wake = wake }
 // has a status, whatever else of it changes: no edit of them is put into the
 // outbox, only to be dropped there. Set it before Run.
 func (s *Store) StandStill(channels func(incident.Status) []string) { s.still = channels }
+
+// Interrupts sets what says how often a person of an organization may be
+// interrupted; limited is false where there is no limit. Set it before Run.
+func (s *Store) Interrupts(budget func(org string) (b incident.Budget, limited bool)) {
+	s.budget = budget
+}
 
 // Ping tells whether the database answers.
 func (s *Store) Ping(ctx context.Context) error { return s.read.PingContext(ctx) }

@@ -182,13 +182,21 @@ func (b *batch) fail(what string, err error) error {
 	return err
 }
 
-// exec writes rows that are not staged, under the unit's savepoint.
-func (t *Tx) exec(what, text string, args ...any) (sql.Result, error) {
+// begin makes the unit's savepoint, once.
+func (t *Tx) begin() error {
 	if !t.savepoint {
 		if _, err := t.b.c.exec(t.b.ctx, "SAVEPOINT unit"); err != nil {
-			return nil, t.b.fail("savepoint", err)
+			return t.b.fail("savepoint", err)
 		}
 		t.savepoint = true
+	}
+	return nil
+}
+
+// exec writes rows that are not staged, under the unit's savepoint.
+func (t *Tx) exec(what, text string, args ...any) (sql.Result, error) {
+	if err := t.begin(); err != nil {
+		return nil, err
 	}
 	res, err := t.b.c.exec(t.b.ctx, text, args...)
 	if err != nil {
@@ -279,10 +287,14 @@ func (t *Tx) Save(c incident.Change) {
 	}
 	for _, p := range c.Pages {
 		body, _ := json.Marshal(p) // strings and numbers: cannot fail
-		t.staged.outbox = append(t.staged.outbox, Outgoing{
+		o := Outgoing{
 			ID: p.Key, Org: inc.Org, Incident: inc.ID, Kind: p.Kind, Destination: Destination(inc.Org, p.Connection), Place: incident.Place(p.Connection, p.Address),
 			ClimbStep: fmt.Sprintf("%d/%d/%d/%s", p.Climb, p.Round, p.Step, p.User), Due: p.NotBefore, Body: body,
-		})
+		}
+		if o.Severity = inc.Severity.Rank(); p.Budgeted {
+			o.Person, o.Contact = Person(inc.Org, p.User), p.Contact
+		}
+		t.staged.outbox = append(t.staged.outbox, o)
 	}
 	if slices.ContainsFunc(c.Entries, func(e incident.Entry) bool { return e.Kind.Shows() }) {
 		t.staged.refresh = append(t.staged.refresh, inc.ID)

@@ -68,7 +68,31 @@ CREATE INDEX log_bodies_old ON log_bodies (at);
 DROP INDEX alerts_early;
 CREATE INDEX alerts_tombstones ON alerts (id) WHERE status = 'tombstone';
 
+-- Of a page that an interrupt budget judges: the person (organization/user), the
+-- contact method, and the rank of its severity (0 is critical, 9 not known). A
+-- gathered one leaves with the row that is its carrier: a digest, which has no
+-- incident, or a newer page of the same incident.
+ALTER TABLE outbox ADD COLUMN person TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN contact TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN severity BIGINT NOT NULL DEFAULT 9;
+ALTER TABLE outbox ADD COLUMN carrier TEXT NOT NULL DEFAULT '';
+CREATE INDEX outbox_of_person ON outbox (person, due) WHERE state = 'pending' AND person <> '';
+CREATE INDEX outbox_interrupts ON outbox (person, done_at) WHERE state = 'sent' AND person <> '';
+CREATE INDEX outbox_gathered ON outbox (carrier, id) WHERE state = 'gathered';
+CREATE INDEX outbox_critical ON outbox (destination, due) WHERE state = 'pending' AND severity = 0;
+
 -- +goose Down
+DROP INDEX outbox_critical;
+DROP INDEX outbox_gathered;
+DROP INDEX outbox_interrupts;
+DROP INDEX outbox_of_person;
+UPDATE outbox SET state = 'pending' WHERE state = 'gathered';
+UPDATE outbox SET state = 'cancelled' WHERE state = 'pending' AND kind = 'page' AND incident = '';
+UPDATE outbox SET state = 'sent' WHERE state = 'digested';
+ALTER TABLE outbox DROP COLUMN carrier;
+ALTER TABLE outbox DROP COLUMN severity;
+ALTER TABLE outbox DROP COLUMN contact;
+ALTER TABLE outbox DROP COLUMN person;
 DROP TABLE log_bodies;
 DROP INDEX outbox_leased;
 DROP INDEX outbox_free;
