@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -53,6 +54,7 @@ func bareAddress(address string) (*mail.Address, error) {
 }
 
 func sendEmail(ctx context.Context, w *wire.Client, set config.Settings, address string, m Message) (Receipt, error) {
+	m = m.spelled()
 	fail := func(err error) (Receipt, error) {
 		return Receipt{}, wire.Redact(fmt.Errorf("email: %w", err), hiding(set, "password")...)
 	}
@@ -88,7 +90,7 @@ func renderEmail(from, to string, m Message) (letter, string, error) {
 		return letter{}, "", err
 	}
 	_, domain, _ := strings.Cut(sender.Address, "@")
-	root := "<" + idOf("incident", m.IncidentID) + "@" + domain + ">"
+	root := "<" + idOf("incident", cmp.Or(m.IncidentID, m.Key)) + "@" + domain + ">"
 
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(gomail.EncodingQP))
 	msg.FromMailAddress(&mail.Address{Name: line(sender.Name, 100), Address: sender.Address})
@@ -101,7 +103,7 @@ func renderEmail(from, to string, m Message) (letter, string, error) {
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no out-of-office replies
 	msg.SetGenHeader("X-Auto-Response-Suppress", "All")
 	msg.SetGenHeader("X-Muster-Key", line(m.Key, 200))
-	if m.Kind == Page || m.Kind == Approval {
+	if m.Kind == Page || m.Kind == Approval || m.Kind == DigestKind {
 		msg.SetImportance(gomail.ImportanceHigh)
 	}
 

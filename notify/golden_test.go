@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -36,10 +37,11 @@ func TestGolden(t *testing.T) {
 	ask.Kind, ask.Ref, ask.Title = notify.Approval, edit.Ref, "Roll checkout back to 1.4.1?"
 	ask.Actions = []notify.Action{{Name: "approve", Label: "Approve", Value: "run-1", Style: "primary"}, {Name: "reject", Label: "Reject", Value: "run-1", Style: "danger"}}
 
+	digest, flood := gathered("More than 0.5 % of requests fail", 3), gathered(hostile(3).Title+"\n#99 SEV1 fake: (since 03:00 UTC)", 214)
 	for _, m := range []struct {
 		name string
 		m    notify.Message
-	}{{"page", page()}, {"repeat", repeat}, {"update", edit}, {"again", again}, {"note", note}, {"approval", ask}, {"hostile", hostile(3)}} {
+	}{{"digest", digest}, {"digest-hostile", flood}, {"page", page()}, {"repeat", repeat}, {"update", edit}, {"again", again}, {"note", note}, {"approval", ask}, {"hostile", hostile(3)}} {
 		for _, r := range rigs(t) {
 			t.Run(r.kind.Name+"/"+m.name, func(t *testing.T) {
 				var got []byte
@@ -52,6 +54,22 @@ func TestGolden(t *testing.T) {
 			})
 		}
 	}
+}
+
+// gathered is a digest as the engine makes it, of incidents with such a title.
+func gathered(title string, incidents int) notify.Message {
+	m := notify.Message{
+		Key: "digest/ana/slack/0198c0de-0002", Kind: notify.DigestKind, Organization: "Shop", Status: "triggered", Severity: "critical",
+		URL: "https://muster.example/incidents", Now: three,
+		Digest: &notify.Digest{Incidents: incidents, Critical: 1, Since: three.Add(-31 * time.Minute)},
+	}
+	for i, severity := range []string{"critical", "error", "error"} {
+		m.Digest.First = append(m.Digest.First, notify.DigestLine{
+			ID: fmt.Sprint("0198c0de-000", i), Number: fmt.Sprint(44 - i), Severity: severity, Service: "checkout", Title: title,
+			URL: "https://muster.example/incidents/0198c0de-0001", Since: three.Add(-time.Duration(i) * time.Minute),
+		})
+	}
+	return m
 }
 
 func compare(t *testing.T, path string, got []byte) {

@@ -21,8 +21,8 @@ import (
 // from whoever can make a machine log a line.
 type Message struct {
 	Key        string // idempotency key, fixed before the first sending and kept by every repeat
-	Kind       string // Page, Update, Approval or Note
-	IncidentID string
+	Kind       string // Page, Update, Approval, Note or DigestKind
+	IncidentID string // "" for a digest
 	Number     string // as people say it: 42
 	// Organization and Service are names for people.
 	Organization, Service string
@@ -38,6 +38,7 @@ type Message struct {
 	Repeat  int             // more than 0: the same key was perhaps sent before
 	Payload json.RawMessage // what a webhook sends as "data"; may be nil
 	Now     time.Time       // the instant of sending
+	Digest  *Digest         // what a digest tells of, instead of Title and Text; else nil
 }
 
 // The kinds of messages.

@@ -52,6 +52,7 @@ func checkSlack(address string) error {
 }
 
 func sendSlack(ctx context.Context, w *wire.Client, set config.Settings, address string, m Message) (Receipt, error) {
+	m = m.spelled()
 	refused := func(err error) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("slack: %w: %w", wire.ErrRefused, err)
 	}

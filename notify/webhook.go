@@ -64,13 +64,14 @@ func sendWebhook(ctx context.Context, w *wire.Client, set config.Settings, addre
 
 // webhookBody is the body as documented; fields are only ever added.
 type webhookBody struct {
-	Type      string          `json:"type"` // incident.page …
-	Timestamp string          `json:"timestamp"`
-	ID        string          `json:"id"`
-	Repeat    int             `json:"repeat"`
-	Incident  webhookIncident `json:"incident"`
-	Facts     []webhookFact   `json:"facts"`
-	Data      json.RawMessage `json:"data,omitempty"`
+	Type      string           `json:"type"` // incident.page …
+	Timestamp string           `json:"timestamp"`
+	ID        string           `json:"id"`
+	Repeat    int              `json:"repeat"`
+	Incident  *webhookIncident `json:"incident,omitempty"`
+	Digest    *webhookDigest   `json:"digest,omitempty"`
+	Facts     []webhookFact    `json:"facts"`
+	Data      json.RawMessage  `json:"data,omitempty"`
 }
 
 type webhookIncident struct {
@@ -96,7 +97,7 @@ func renderWebhook(ctx context.Context, address string, secrets []string, m Mess
 		Timestamp: m.Now.UTC().Format(time.RFC3339Nano),
 		ID:        m.Key,
 		Repeat:    m.Repeat,
-		Incident: webhookIncident{
+		Incident: &webhookIncident{
 			ID:           m.IncidentID,
 			Number:       line(m.Number, 20),
 			Organization: line(m.Organization, 200),
@@ -109,6 +110,9 @@ func renderWebhook(ctx context.Context, address string, secrets []string, m Mess
 		},
 		Facts: []webhookFact{},
 		Data:  m.Payload,
+	}
+	if m.Digest != nil {
+		body.Type, body.Incident, body.Digest = DigestKind, nil, m.Digest.webhook()
 	}
 	for _, f := range m.Facts {
 		body.Facts = append(body.Facts, webhookFact{line(f.Name, 200), block(f.Value, 2000)})
