@@ -368,7 +368,7 @@ func TestRunLeavesNothing(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "access.ndjson")
 			p := &probe{}
 			r := start(t, address, options{channels: []notify.Kind{p.kind()}, tails: []engine.TailFile{{Source: "shop", Path: path}}})
-			r.apply(watched() + "integrations: {i: {kind: muster, key: the-only-key, service: checkout}}\n")
+			r.apply(watched() + "interrupts: {at_most: unlimited}\nintegrations: {i: {kind: muster, key: the-only-key, service: checkout}}\n")
 			appendTo(t, path, lines(time.Now(), 30, 30, "/"))
 			for i := range 20 {
 				r.trigger("the-only-key", fmt.Sprint("k", i), "t")

@@ -168,14 +168,25 @@ func (e *Engine) deliver(ctx context.Context, o store.Outgoing, before <-chan st
 	if errors.Is(err, errPanic) { // it would panic again; the person's next contact method need not wait for that
 		err = fmt.Errorf("%w: %w", wire.ErrRefused, err)
 	}
-	e.metrics.sends.WithLabelValues(o.Kind, verdictName(err)).Observe(time.Since(begun).Seconds())
+	e.metrics.sends.WithLabelValues(kindOf(o), verdictName(err)).Observe(time.Since(begun).Seconds())
 	if err == nil {
 		e.At(stationSent)
 		e.storeReceipt(ctx, note{row: o, out: outcome, claimed: true})
 		e.At(stationReceipt)
-		return
+	} else {
+		e.failed(ctx, o, err)
 	}
-	e.failed(ctx, o, err)
+	if o.Person != "" {
+		e.tellGathered(ctx, o.ID)
+	}
+}
+
+// kindOf is the kind of a row for people and metrics.
+func kindOf(o store.Outgoing) string {
+	if o.Kind == incident.Page && o.Incident == "" {
+		return rowDigest
+	}
+	return o.Kind
 }
 
 func verdictName(err error) string {
@@ -211,12 +222,12 @@ func (e *Engine) sent(t *store.Tx, o store.Outgoing, out outcome) error {
 		if err := t.PutMessage(*out.message); err != nil {
 			return err
 		}
-		inc, err := t.Incident(o.Org, o.Incident)
+		inc, err := t.Incident(o.Org, out.message.Incident)
 		if err != nil {
 			return err
 		}
 		if inc.Shown > out.message.Shown && out.message.Channel != ticketPlace { // it changed while this was sent
-			t.Refresh(o.Incident)
+			t.Refresh(inc.ID)
 		}
 	}
 	s, err := e.setup(o.Org)
@@ -246,7 +257,7 @@ func (e *Engine) failed(ctx context.Context, o store.Outgoing, cause error) {
 			return err
 		case refused || givenUp(o, at):
 			held, err := t.Give(o, "failed", cause.Error(), at, failing...)
-			if err != nil || !held || o.Kind == rowUpdate {
+			if err != nil || !held || o.Kind == rowUpdate || o.Incident == "" { // of a digest, its pages tell
 				return err
 			}
 			s, err := e.setup(o.Org)
@@ -320,6 +331,9 @@ func (e *Engine) sendOne(ctx context.Context, o store.Outgoing) (outcome, error)
 	s, err := e.setup(o.Org)
 	if err != nil {
 		return outcome{}, err
+	}
+	if kindOf(o) == rowDigest {
+		return e.sendDigest(ctx, s, o)
 	}
 	inc, err := e.Store.Incident(ctx, o.Org, o.Incident)
 	if err != nil {

@@ -393,6 +393,7 @@ func TestPoison(t *testing.T) {
 		r := start(t, address, options{channels: []notify.Kind{p.kind()}})
 		r.apply(`
 organization: shop
+interrupts: {at_most: unlimited}
 users:
   ana: {contacts: {a: {probe: ana}}}
   bob: {contacts: {a: {probe: bob}}}

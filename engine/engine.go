@@ -101,6 +101,7 @@ func New(d Deps) *Engine {
 	e.Store.OnPanic(func(p any, stack []byte) { e.defect(committing, p, stack) })
 	e.Store.OnHealth(now, e.database)
 	e.Store.StandStill(standStill)
+	e.Store.Interrupts(e.interrupts)
 	return e
 }
 
@@ -172,7 +173,7 @@ const committing = "committer"
 func (e *Engine) loops() []loop {
 	return []loop{
 		{"config", e.configLoop}, {"clock", e.clockLoop}, {"couriers", e.courierLoop}, {"detours", e.detourLoop}, {"runs", e.runLoop},
-		{"rules", e.ruleLoop}, {"retention", e.pruneLoop}, {"operators", e.operatorLoop}, {"emergency", e.emergencyLoop}, {"replica", e.replicaLoop}, {"auditor", e.auditLoop},
+		{"rules", e.ruleLoop}, {"retention", e.pruneLoop}, {"digests", e.digestLoop}, {"operators", e.operatorLoop}, {"emergency", e.emergencyLoop}, {"replica", e.replicaLoop}, {"auditor", e.auditLoop},
 	}
 }
 

@@ -26,6 +26,7 @@ type metrics struct {
 	takeovers        prometheus.Counter
 	calls            *prometheus.HistogramVec
 	failing, since   *prometheus.GaugeVec
+	gathered         *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -58,6 +59,8 @@ func newMetrics() *metrics {
 	m.since = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "muster_connection_failing_since_seconds", Help: "Since when nothing gets through by a connection, in seconds since 1970; 0 if it works."}, of)
 	m.registry.MustRegister(m.calls, m.failing, m.since)
 	m.auditLast = prometheus.NewGauge(prometheus.GaugeOpts{Name: "muster_audit_last_look_seconds", Help: "When the auditor completed its last look, in seconds since 1970 UTC."})
+	m.gathered = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_pages_gathered_total", Help: "Pages that left with a digest or a newer page of their incident, by what became of it."}, []string{"outcome"})
+	m.registry.MustRegister(m.gathered)
 	m.database.Set(1)
 	m.registry.MustRegister(m.stuck, m.stuckFound, m.auditSeconds, m.auditLast)
 	m.replicas.Set(1)

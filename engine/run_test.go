@@ -96,6 +96,7 @@ func newWorld(t *testing.T, address, books string) *world {
 	}))
 	w.config = strings.NewReplacer("GITLAB", gitlab, "SLACK", serve(w.slack), "MAIL", mail, "PAGER", serve(w.pager)).Replace(`
 organization: shop
+interrupts: {at_most: unlimited}
 users:
   ana: {email: ana@shop.example, contacts: {chat: {slack: U0ANA0001}, pager: {webhook: ''}}}
   bob: {email: bob@shop.example, contacts: {chat: {slack: U0BOB0001}}}

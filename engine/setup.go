@@ -189,7 +189,10 @@ func hash(secret string) string {
 }
 
 // roster is who stands behind targets, for the heart.
-func (s *setup) roster() incident.Roster { return incident.Roster{Who: s.who, Reach: s.reach} }
+func (s *setup) roster() incident.Roster {
+	_, _, limited := s.doc.Interrupts.Limit()
+	return incident.Roster{Who: s.who, Reach: s.reach, Budgeted: limited}
+}
 
 func (s *setup) who(target string, at time.Time) []string {
 	kind, slug, _ := strings.Cut(target, ":")

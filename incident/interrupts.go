@@ -46,8 +46,8 @@ type Judgement struct {
 	Again time.Time // zero if nothing is left
 }
 
-// burst is how many interrupts within Gather may be single pages; what comes
-// faster is gathered.
+// burst is how many interrupts by one contact method within Gather may be single
+// pages; what comes faster is gathered.
 const burst = 2
 
 // Judge decides what may interrupt a person now:
@@ -81,21 +81,9 @@ func (b Budget) Judge(now time.Time, recent []Interrupt, waiting []Queue) Judgem
 		waiting[i].Pages--
 		waiting[i].Critical--
 	}
-	singles := 0
-	for _, q := range waiting {
-		if !q.Digest { // a digest takes them along
-			singles += q.Pages
-		}
-	}
-	soon := 0
-	for _, r := range recent {
-		if r.At.After(now.Add(-b.Gather)) {
-			soon++
-		}
-	}
-	if singles <= min(b.room(now, recent, false), burst-soon) {
+	if b.few(now, recent, waiting) {
 		for i, q := range waiting {
-			if q.Digest {
+			if q.Digest { // it takes them along
 				continue
 			}
 			for n := range q.Pages {
@@ -133,6 +121,26 @@ func (b Budget) leastRecentlyUsed(waiting []Queue, recent []Interrupt) {
 		}
 	}
 	slices.SortStableFunc(waiting, func(x, y Queue) int { return used[x.Contact].Compare(used[y.Contact]) })
+}
+
+// few tells whether all pages that wait may leave singly.
+func (b Budget) few(now time.Time, recent []Interrupt, waiting []Queue) bool {
+	soon := map[string]int{}
+	for _, r := range recent {
+		if r.At.After(now.Add(-b.Gather)) {
+			soon[r.Contact]++
+		}
+	}
+	singles := 0
+	for _, q := range waiting {
+		if q.Digest || q.Pages == 0 {
+			continue
+		}
+		if singles += q.Pages; q.Pages+soon[q.Contact] > burst {
+			return false
+		}
+	}
+	return singles <= b.room(now, recent, false)
 }
 
 // toldOfCritical tells whether an interrupt within Per told of something critical.

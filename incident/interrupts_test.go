@@ -223,6 +223,8 @@ func TestJudge(t *testing.T) {
 	}{
 		{"a page", nil, []incident.Queue{{Contact: "slack", Pages: 1}}, []incident.Call{{Contact: "slack", Singles: 1}}, 0},
 		{"two at once", nil, []incident.Queue{{Contact: "slack", Pages: 2}}, []incident.Call{{Contact: "slack", Singles: 2}}, 0},
+		{"one by three contact methods", nil, []incident.Queue{{Contact: "mail", Pages: 1, Critical: 1}, {Contact: "phone", Pages: 1, Critical: 1}, {Contact: "slack", Pages: 1, Critical: 1}},
+			[]incident.Call{{Contact: "mail", Singles: 1}, {Contact: "phone", Singles: 1}, {Contact: "slack", Singles: 1}}, 0},
 		{"three are gathered", nil, []incident.Queue{{Contact: "slack", Pages: 3}}, nil, 10 * time.Second},
 		{"an outage: the critical one first", nil, []incident.Queue{{Contact: "slack", Pages: 20000, Critical: 300}},
 			[]incident.Call{{Contact: "slack", Singles: 1}}, 10 * time.Second},

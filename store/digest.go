@@ -360,8 +360,8 @@ func (s *Store) Digest(ctx context.Context, org, key string, limit int) (Digest,
 		if err := rows.Scan(&body); err != nil {
 			return d, fmt.Errorf("digest %s: %w", key, err)
 		}
-		if err := json.Unmarshal(body, &inc); err != nil {
-			return d, fmt.Errorf("digest %s: %w", key, err)
+		if json.Unmarshal(body, &inc) != nil {
+			continue // one that cannot be read must not keep the others from being told of
 		}
 		d.First = append(d.First, inc)
 	}
@@ -413,15 +413,22 @@ func (t *Tx) Settle(carrier, state string, now time.Time, limit int) (settled []
 // A Carrier is a row into which pages were gathered, and what became of it:
 // State is "" where there is no such row.
 type Carrier struct {
-	Key, State string
-	Org        string // of the pages
+	Key, State, Error string
+	Org               string // of the pages
+}
+
+// Carrier returns what became of a row into which pages were gathered.
+func (s *Store) Carrier(ctx context.Context, key string) (Carrier, error) {
+	c := Carrier{Key: key}
+	err := s.read.QueryRowContext(ctx, `SELECT state, error, org FROM outbox WHERE id = $1`, key).Scan(&c.State, &c.Error, &c.Org)
+	return c, notFound("carrier "+key, err)
 }
 
 // Unsettled lists the carriers that have an end, while their pages have none
 // yet: the process that sent them has died.
 func (s *Store) Unsettled(ctx context.Context) (list []Carrier, err error) {
 	rows, err := s.read.QueryContext(ctx, `
-		SELECT g.carrier, COALESCE(c.state, ''), (SELECT min(org) FROM outbox WHERE state = 'gathered' AND carrier = g.carrier)
+		SELECT g.carrier, COALESCE(c.state, ''), COALESCE(c.error, ''), (SELECT min(org) FROM outbox WHERE state = 'gathered' AND carrier = g.carrier)
 		FROM (SELECT DISTINCT carrier FROM outbox WHERE state = 'gathered') AS g LEFT JOIN outbox AS c ON c.id = g.carrier
 		WHERE COALESCE(c.state, '') <> 'pending'`)
 	if err != nil {
@@ -430,7 +437,7 @@ func (s *Store) Unsettled(ctx context.Context) (list []Carrier, err error) {
 	defer rows.Close()
 	for rows.Next() {
 		var c Carrier
-		if err := rows.Scan(&c.Key, &c.State, &c.Org); err != nil {
+		if err := rows.Scan(&c.Key, &c.State, &c.Error, &c.Org); err != nil {
 			return nil, fmt.Errorf("carriers: %w", err)
 		}
 		list = append(list, c)
