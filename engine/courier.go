@@ -315,6 +315,12 @@ func (e *Engine) later(t *store.Tx, o store.Outgoing, cause error, after time.Du
 	if err != nil || !held || o.Kind != incident.Page || o.Passed {
 		return err
 	}
+	if o.Incident == "" {
+		if o.Tries+1 >= e.Pace.Tries {
+			return t.PassGathered(o, at)
+		}
+		return nil
+	}
 	inc, err := t.Incident(o.Org, o.Incident)
 	if err != nil {
 		return err

@@ -95,6 +95,9 @@ func (c *couriers) reason(destination string) string {
 // passOn lets the person's next contact method be tried for a page that does
 // not get through, and tells the timeline; once for each page.
 func (e *Engine) passOn(t *store.Tx, o store.Outgoing, why string, at time.Time, failing []string) error {
+	if o.Incident == "" {
+		return t.PassGathered(o, at)
+	}
 	var n incident.Notification
 	if err := json.Unmarshal(o.Body, &n); err != nil {
 		return fmt.Errorf("page: %w", err)
@@ -149,6 +152,9 @@ func (e *Engine) hurry(ctx context.Context, o store.Outgoing) (ended func()) {
 			return
 		}
 		_, err := guarded(e, "couriers", func() (struct{}, error) {
+			if o.Incident == "" { // a digest has no step that goes on: the policies of its pages do
+				return struct{}{}, nil
+			}
 			inc, err := e.Store.Incident(ctx, o.Org, o.Incident)
 			if err != nil {
 				return struct{}{}, err

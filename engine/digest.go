@@ -16,6 +16,7 @@ import (
 
 const (
 	gather      = 10 * time.Second // so long a digest waits for what comes at the same time
+	gatherMost  = 20 * time.Second // while the clock catches up, so that one digest tells of all
 	digestLines = 50               // incidents that a digest names
 	settleBatch = 200              // gathered pages of one transaction, so that it never holds the committer for long
 	sweepEvery  = time.Minute
@@ -32,6 +33,9 @@ func (e *Engine) interrupts(org string) (b incident.Budget, limited bool) {
 	}
 	b.AtMost, b.Per, limited = s.doc.Interrupts.Limit()
 	b.Gather = min(gather, b.Per)
+	if e.behind.Load() {
+		b.Gather = min(gatherMost, b.Per)
+	}
 	return b, limited
 }
 

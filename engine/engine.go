@@ -70,6 +70,7 @@ type Engine struct {
 	contactsKept []byte // in the file, as loading knows
 	unstored     *unstored
 	clock        waker
+	behind       atomic.Bool // the clock has more to do than one turn takes
 	reload       waker
 	ready        atomic.Bool
 	metrics      *metrics

@@ -410,6 +410,24 @@ func (t *Tx) Settle(carrier, state string, now time.Time, limit int) (settled []
 	return settled, err
 }
 
+// PassGathered is Pass for a digest that does not get through: the other contact
+// methods of the steps whose pages it carries become due, once.
+func (t *Tx) PassGathered(o Outgoing, now time.Time) error {
+	res, err := t.exec("pass a digest on", `UPDATE outbox SET passed = 1 WHERE id = $1 AND state = 'pending' AND passed = 0`, o.ID)
+	if err != nil {
+		return err
+	}
+	if n, _ := res.RowsAffected(); n == 0 {
+		return nil
+	}
+	_, err = t.exec("pull the next contact methods forward", `
+		UPDATE outbox SET due = $1 WHERE state = 'pending' AND person = $2 AND person <> '' AND attempt = 0 AND due > $1 AND incident <> ''
+			AND EXISTS (SELECT 1 FROM outbox AS g WHERE g.state = 'gathered' AND g.carrier = $3 AND g.incident = outbox.incident AND g.climb_step = outbox.climb_step)`,
+		now.UnixMicro(), o.Person, o.ID)
+	t.b.woken.Outbox = true
+	return err
+}
+
 // A Carrier is a row into which pages were gathered, and what became of it:
 // State is "" where there is no such row.
 type Carrier struct {

@@ -88,20 +88,28 @@ func (s *Store) Incidents(ctx context.Context, org string, f IncidentFilter) ([]
 // A DueIncident is one that must be advanced.
 type DueIncident struct{ Org, ID string }
 
-// Due returns the incidents that are due, the longest first, and when the next
-// one after them will be.
+// Due returns incidents that are due, up to so many, and when the next one after
+// them will be: half of them the newest that are critical, which after an outage
+// must not wait for all others, then those due longest.
 func (s *Store) Due(ctx context.Context, now time.Time, limit int) (due []DueIncident, next time.Time, err error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT org, id FROM incidents WHERE due <= $1 AND due IS NOT NULL ORDER BY due LIMIT $2`, now.UnixMicro(), limit)
+	rows, err := s.read.QueryContext(ctx, `
+		SELECT org, id FROM (SELECT org, id, due FROM incidents WHERE due <= $1 AND due IS NOT NULL AND severity = 'critical' ORDER BY due DESC LIMIT $3) AS newest
+		UNION ALL
+		SELECT org, id FROM (SELECT org, id, due FROM incidents WHERE due <= $1 AND due IS NOT NULL ORDER BY due LIMIT $2) AS longest`, now.UnixMicro(), limit, limit/2)
 	if err != nil {
 		return nil, next, fmt.Errorf("due incidents: %w", err)
 	}
 	defer rows.Close()
-	for rows.Next() {
+	seen := map[string]bool{}
+	for rows.Next() && len(due) < limit {
 		var d DueIncident
 		if err := rows.Scan(&d.Org, &d.ID); err != nil {
 			return nil, next, fmt.Errorf("due incidents: %w", err)
 		}
-		due = append(due, d)
+		if !seen[d.ID] {
+			seen[d.ID] = true
+			due = append(due, d)
+		}
 	}
 	if err := rows.Err(); err != nil {
 		return nil, next, fmt.Errorf("due incidents: %w", err)

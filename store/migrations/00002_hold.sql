@@ -79,10 +79,12 @@ ALTER TABLE outbox ADD COLUMN carrier TEXT NOT NULL DEFAULT '';
 CREATE INDEX outbox_of_person ON outbox (person, due) WHERE state = 'pending' AND person <> '';
 CREATE INDEX outbox_interrupts ON outbox (person, done_at) WHERE state = 'sent' AND person <> '';
 CREATE INDEX outbox_gathered ON outbox (carrier, id) WHERE state = 'gathered';
+CREATE INDEX incidents_critical ON incidents (due) WHERE severity = 'critical' AND due IS NOT NULL;
 CREATE INDEX outbox_critical ON outbox (destination, due) WHERE state = 'pending' AND severity = 0;
 
 -- +goose Down
 DROP INDEX outbox_critical;
+DROP INDEX incidents_critical;
 DROP INDEX outbox_gathered;
 DROP INDEX outbox_interrupts;
 DROP INDEX outbox_of_person;
