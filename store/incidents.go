@@ -1,11 +1,15 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/musterhq/muster/incident"
@@ -93,24 +97,25 @@ type DueIncident struct{ Org, ID string }
 // must not wait for all others, then those due longest.
 func (s *Store) Due(ctx context.Context, now time.Time, limit int) (due []DueIncident, next time.Time, err error) {
 	rows, err := s.read.QueryContext(ctx, `
-		SELECT org, id FROM (SELECT org, id, due FROM incidents WHERE due <= $1 AND due IS NOT NULL AND severity = 'critical' ORDER BY due DESC LIMIT $3) AS newest
+		SELECT org, id, due FROM (SELECT org, id, due FROM incidents WHERE due <= $1 AND due IS NOT NULL AND severity = 'critical' ORDER BY due DESC LIMIT $3) AS newest
 		UNION ALL
-		SELECT org, id FROM (SELECT org, id, due FROM incidents WHERE due <= $1 AND due IS NOT NULL ORDER BY due LIMIT $2) AS longest`, now.UnixMicro(), limit, limit/2)
+		SELECT org, id, due FROM (SELECT org, id, due FROM incidents WHERE due <= $1 AND due IS NOT NULL ORDER BY due LIMIT $2) AS longest`, now.UnixMicro(), limit, limit/2)
 	if err != nil {
 		return nil, next, fmt.Errorf("due incidents: %w", err)
 	}
 	defer rows.Close()
-	seen := map[string]bool{}
-	for rows.Next() && len(due) < limit {
+	since := map[DueIncident]int64{}
+	for rows.Next() && len(since) < limit {
 		var d DueIncident
-		if err := rows.Scan(&d.Org, &d.ID); err != nil {
+		var at int64
+		if err := rows.Scan(&d.Org, &d.ID, &at); err != nil {
 			return nil, next, fmt.Errorf("due incidents: %w", err)
 		}
-		if !seen[d.ID] {
-			seen[d.ID] = true
-			due = append(due, d)
-		}
+		since[d] = at
 	}
+	due = slices.SortedFunc(maps.Keys(since), func(a, b DueIncident) int {
+		return cmp.Or(cmp.Compare(since[a], since[b]), strings.Compare(a.ID, b.ID))
+	})
 	if err := rows.Err(); err != nil {
 		return nil, next, fmt.Errorf("due incidents: %w", err)
 	}
