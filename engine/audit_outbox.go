@@ -96,7 +96,7 @@ func (e *Engine) rowStuck(l *look, r store.PendingRow) (kind string, mend func(*
 		return stuckRowBody, set(why)
 	case r.Status == "" && r.Incident != "":
 		return stuckRowOrphan, drop("failed", "its incident is not there")
-	case page != nil && r.Status != string(incident.Triggered):
+	case page != nil && r.Incident != "" && r.Status != string(incident.Triggered): // a digest has none: it looks itself when it is sent
 		return stuckRowMoot, drop("cancelled", "the incident is "+r.Status)
 	case page != nil && r.Due.After(at) && e.noRecipient(r.Org, *page) != "":
 		return stuckRowTo, func(t *store.Tx, r store.PendingRow) error { return t.Hurry(r.ID, now()) } // it is refused, and the next contact takes over

@@ -52,7 +52,7 @@ func (e *Engine) turn(ctx context.Context, at time.Time, most int) (next time.Ti
 	if err != nil {
 		return next, failed, err
 	}
-	failed += sideBySide(expired, func(key store.AlertKey) error { return e.expire(ctx, key) }, func(key store.AlertKey, err error) {
+	failed += sideBySide(e, expired, func(key store.AlertKey) error { return e.expire(ctx, key) }, func(key store.AlertKey, err error) {
 		e.Log.Error("expire an alert", "integration", key.Integration, "key", key.Key, "error", err)
 	})
 	due, next, err := e.Store.Due(ctx, at, most)
@@ -60,7 +60,7 @@ func (e *Engine) turn(ctx context.Context, at time.Time, most int) (next time.Ti
 		return next, failed, err
 	}
 	e.behind.Store(len(due) == most)
-	failed += sideBySide(due, func(d store.DueIncident) error { return e.advance(ctx, d) }, func(d store.DueIncident, err error) {
+	failed += sideBySide(e, due, func(d store.DueIncident) error { return e.advance(ctx, d) }, func(d store.DueIncident, err error) {
 		e.Log.Error("advance", "incident", d.ID, "error", err)
 	})
 	if failed > told {
@@ -76,13 +76,16 @@ func (e *Engine) turn(ctx context.Context, at time.Time, most int) (next time.Ti
 	return next, failed, err
 }
 
-// sideBySide does something with each of a list at once and counts what failed;
-// the first few of it are told.
-func sideBySide[T any](list []T, do func(T) error, tell func(T, error)) (failed int) {
+// sideBySide does something with each of a list at once for the clock and counts
+// what failed; the first few of it are told. A panic fails the one thing that it
+// happened to.
+func sideBySide[T any](e *Engine, list []T, do func(T) error, tell func(T, error)) (failed int) {
 	errs := make([]error, len(list))
 	var all sync.WaitGroup
 	for i, v := range list {
-		all.Go(func() { errs[i] = do(v) })
+		all.Go(func() {
+			_, errs[i] = guarded(e, "clock", func() (struct{}, error) { return struct{}{}, do(v) })
+		})
 	}
 	all.Wait()
 	for i, err := range errs {

@@ -120,7 +120,7 @@ func (e *Engine) tellGathered(ctx context.Context, key string) {
 
 // settleAll settles the pages of a carrier, some with each transaction.
 func (e *Engine) settleAll(ctx context.Context, c store.Carrier) error {
-	state := map[string]string{"sent": "digested", "failed": "failed", "cancelled": "cancelled", "": "pending"}[c.State]
+	state := map[string]string{"sent": "digested", "failed": "failed", "cancelled": "cancelled", "quarantined": "pending", "": "pending"}[c.State]
 	if state == "" {
 		return nil // it has no end yet
 	}

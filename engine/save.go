@@ -19,7 +19,8 @@ const (
 	rowUpdate     = "update"     // edit a message in place
 )
 
-// knownRow tells whether sendOne knows a kind of row.
+// knownRow tells whether sendOne knows a kind of row. A digest is a page without
+// an incident.
 func knownRow(kind string) bool {
 	switch kind {
 	case incident.Page, rowCard, rowRing, rowUpdate, rowTicket, rowTicketEnd, rowPostmortem:

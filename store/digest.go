@@ -205,7 +205,7 @@ func (p judging) keepDistance() error {
 	_, err := p.t.exec("keep the distance of contact methods", `
 		UPDATE outbox SET due = $2 + outbox.due - firsts.due
 		FROM (SELECT incident, climb_step, min(due) AS due FROM outbox
-			WHERE state = 'pending' AND person = $1 AND person <> '' AND incident <> '' AND attempt = 0 AND due <= $2 AND lease_until <= $2
+			WHERE state = 'pending' AND person = $1 AND person <> '' AND incident <> '' AND attempt = 0 AND passed = 0 AND due <= $2 AND lease_until <= $2
 			GROUP BY incident, climb_step HAVING count(*) > 1) AS firsts
 		WHERE outbox.state = 'pending' AND outbox.person = $1 AND outbox.person <> '' AND outbox.incident = firsts.incident AND outbox.climb_step = firsts.climb_step
 			AND outbox.attempt = 0 AND outbox.due > firsts.due AND outbox.due <= $2 AND outbox.lease_until <= $2`, p.person, p.now)

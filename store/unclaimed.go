@@ -28,11 +28,13 @@ func (s *Store) DuePages(ctx context.Context, now time.Time, limit int) ([]Outgo
 }
 
 // AdoptSent claims, after the fact, a row that was sent without a claim: its Attempt
-// is one more than was read. It reports false if somebody claimed it meanwhile.
+// is one more than was read. One that was gathered meanwhile leaves its digest. It
+// reports false if somebody claimed it meanwhile.
 func (t *Tx) AdoptSent(o Outgoing, until time.Time) (bool, error) {
 	res, err := t.exec("adopt what was sent", `
-		UPDATE outbox SET attempt = attempt + 1, lease_until = $3, holder = $4
-		WHERE id = $1 AND attempt = $2 AND state IN ('pending', 'cancelled')`, o.ID, o.Attempt-1, until.UnixMicro(), t.b.c.s.replica)
+		UPDATE outbox SET attempt = attempt + 1, lease_until = $3, holder = $4, carrier = '',
+			state = CASE state WHEN 'gathered' THEN 'pending' ELSE state END
+		WHERE id = $1 AND attempt = $2 AND state IN ('pending', 'cancelled', 'gathered')`, o.ID, o.Attempt-1, until.UnixMicro(), t.b.c.s.replica)
 	if err != nil {
 		return false, err
 	}
