@@ -17,6 +17,7 @@ import (
 // patient is a configuration in which every person's second page waits for long.
 const patient = `
 organization: shop
+interrupts: {at_most: unlimited}
 operators: {service: platform}
 users:
   ana: {contacts: {a: {probe: ana}, b: {probe: ana2}}, notify: {high: [a, {wait: 9h, by: b}]}}

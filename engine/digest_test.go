@@ -14,6 +14,7 @@ import (
 	"github.com/musterhq/muster/event"
 	"github.com/musterhq/muster/incident"
 	"github.com/musterhq/muster/notify"
+	"github.com/musterhq/muster/store"
 )
 
 // outage is a configuration of so many people with two contact methods each, a
@@ -153,6 +154,57 @@ func backlog(t *testing.T, address string, items int, within time.Duration) {
 		t.Errorf("%d timelines tell of a digest, %d incidents went in one, of %d", told, digested, items)
 	}
 	t.Logf("%d items: the newest critical first within %v, drained in %v, %d sends", items, firstPage.Round(time.Millisecond), drained.Round(time.Millisecond), len(p.sent("")))
+}
+
+// TestDigestWaits: a digest that waits is neither stuck to the auditor, nor are
+// its pages, and a page that left while nothing could be written leaves it.
+func TestDigestWaits(t *testing.T) {
+	onBoth(t, func(t *testing.T, address string) {
+		p := &probe{}
+		r := start(t, address, options{channels: []notify.Kind{p.kind()}})
+		r.apply("interrupts: {at_most: 2}\n" + outage(1))
+		for i := range 5 {
+			r.trigger("the-only-key", fmt.Sprint("k", i), "t")
+		}
+		const gathered = `SELECT count(*) FROM outbox WHERE state = 'gathered' AND contact = 'a'`
+		r.wait("a page leaves and the others are gathered", 20*time.Second, func() bool { return number(t, address, gathered) == 4 && len(p.sent("")) == 1 })
+		for range 2 {
+			if err := r.Look(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := counter(t, r, "muster_stuck_found_total"); n != 0 {
+			t.Errorf("the auditor found %v things that are stuck", n)
+		}
+		const digests = `SELECT count(*) FROM outbox WHERE incident = '' AND kind = 'page' AND state = 'pending'`
+		if n := number(t, address, digests); n != 1 {
+			t.Errorf("%d digests wait, want 1", n)
+		}
+
+		db := openSQL(t, address)
+		defer db.Close()
+		blind := store.Outgoing{Attempt: 1}
+		if err := db.QueryRow(`SELECT max(id) FROM outbox WHERE state = 'gathered'`).Scan(&blind.ID); err != nil {
+			t.Fatal(err)
+		}
+		err := r.Store.Write(t.Context(), func(tx *store.Tx) error {
+			adopted, err := tx.AdoptSent(blind, time.Now().Add(time.Minute))
+			if err != nil || !adopted {
+				return fmt.Errorf("adopted: %v, %w", adopted, err)
+			}
+			_, err = tx.Sent(blind, time.Now())
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := number(t, address, gathered); n != 3 {
+			t.Errorf("%d pages are gathered, want 3", n)
+		}
+		if n := number(t, address, `SELECT count(*) FROM outbox WHERE state = 'sent' AND contact = 'a'`); n != 2 {
+			t.Errorf("%d pages were sent, want 2", n)
+		}
+	})
 }
 
 // shiftDue makes what incidents are due for due earlier, as if they had been

@@ -58,6 +58,7 @@ func startCell(t *testing.T, name, fault, address string) *cell {
 	}
 	c.apply(`
 organization: shop
+interrupts: {at_most: unlimited}
 connections:
   faulty: ` + c.p.connection + `
   spare: {webhook: '` + fine(c.spare) + `'}

@@ -59,6 +59,7 @@ func TestRestored(t *testing.T) {
 		r := start(t, address, options{})
 		r.apply(`
 organization: shop
+interrupts: {at_most: unlimited}
 users:
   ana: {contacts: {pager: {webhook: ''}}}
 connections:
