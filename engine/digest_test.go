@@ -41,7 +41,7 @@ func outage(people int) string {
 // TestBacklog puts a server back into service after half an hour without one:
 // what was taken in before is due, the sends and the climbs.
 func TestBacklog(t *testing.T) {
-	items, within := 1000, 90*time.Second
+	items, within := 400, 90*time.Second
 	if os.Getenv("MUSTER_LONG") != "" {
 		items, within = 20000, 2*time.Minute
 	}
@@ -204,6 +204,17 @@ func TestDigestWaits(t *testing.T) {
 		if n := number(t, address, `SELECT count(*) FROM outbox WHERE state = 'sent' AND contact = 'a'`); n != 2 {
 			t.Errorf("%d pages were sent, want 2", n)
 		}
+
+		// What cannot be read keeps no other from being judged.
+		sqlOn(t, address,
+			`UPDATE outbox SET body = '{' WHERE id = (SELECT min(id) FROM outbox WHERE contact = 'b')`,
+			fmt.Sprintf(`UPDATE outbox SET due = %d WHERE contact = 'b'`, time.Now().UnixMicro()),
+		)
+		r.trigger("the-only-key", "another", "t")
+		r.wait("the others are gathered, too", 20*time.Second, func() bool {
+			return number(t, address, `SELECT count(*) FROM outbox WHERE state = 'gathered' AND contact = 'b'`) == 4 &&
+				number(t, address, `SELECT count(*) FROM outbox WHERE state = 'quarantined'`) == 1
+		})
 	})
 }
 

@@ -296,8 +296,11 @@ func (p judging) begin(contact string, due time.Time) (string, error) {
 		return "", err
 	}
 	var page incident.Notification
-	if err := json.Unmarshal(first.Body, &page); err != nil {
-		return "", fmt.Errorf("page %s: %w", first.ID, err)
+	if json.Unmarshal(first.Body, &page) != nil { // it must not keep all others from being claimed
+		if _, err := p.t.SetRowAside(first.ID, "its body is unreadable"); err != nil {
+			return "", err
+		}
+		return p.begin(contact, due)
 	}
 	key := "digest/" + page.User + "/" + contact + "/" + id.New(time.UnixMicro(p.now))
 	body, _ := json.Marshal(incident.Notification{ // strings and an instant: cannot fail
