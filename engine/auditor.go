@@ -125,7 +125,7 @@ func (e *Engine) auditLoop(ctx context.Context) error {
 		if err := e.look(ctx); err != nil && ctx.Err() == nil {
 			e.Log.Error("the auditor's look was not completed", "error", err)
 		}
-		if !sleep(ctx, auditEvery) {
+		if !sleep(ctx, e.Pace.Audit) {
 			return nil
 		}
 	}

@@ -21,8 +21,6 @@ const (
 	maxInFlight = 1024            // sends at a time, of all destinations
 	perDest     = 8               // sends at a time, of one destination: one that hangs costs others nothing
 	sendGrace   = 8 * time.Second // what is in flight when the engine stops may take so long still
-	giveUpAfter = 24 * time.Hour  // after a row was first due
-	editFor     = 6 * time.Hour   // a message that cannot be edited is tried so long; the next change tries again
 )
 
 // couriers is the state of the loop that empties the outbox.
@@ -255,7 +253,7 @@ func (e *Engine) failed(ctx context.Context, o store.Outgoing, cause error) {
 		case errors.Is(cause, errMoot):
 			_, err := t.Give(o, "cancelled", cause.Error(), at)
 			return err
-		case refused || givenUp(o, at):
+		case refused || e.Pace.givenUp(o, at):
 			held, err := t.Give(o, "failed", cause.Error(), at, failing...)
 			if err != nil || !held || o.Kind == rowUpdate || o.Incident == "" { // of a digest, its pages tell
 				return err
@@ -286,9 +284,9 @@ func (e *Engine) failed(ctx context.Context, o store.Outgoing, cause error) {
 }
 
 // givenUp tells whether a row was tried for long enough.
-func givenUp(o store.Outgoing, at time.Time) bool {
+func (p Pace) givenUp(o store.Outgoing, at time.Time) bool {
 	if o.Kind == rowUpdate {
-		return !o.FirstDue.IsZero() && at.Sub(o.FirstDue) > editFor
+		return !o.FirstDue.IsZero() && at.Sub(o.FirstDue) > p.EditFor
 	}
 	var first struct { // its own due is that of the last attempt
 		Page time.Time `json:"not_before"`
@@ -300,7 +298,7 @@ func givenUp(o store.Outgoing, at time.Time) bool {
 	if first.Page.IsZero() {
 		first.Page = first.At
 	}
-	return at.Sub(first.Page) > giveUpAfter
+	return at.Sub(first.Page) > p.GiveUp
 }
 
 // later puts a row off that was not sent. If that would come too late for a

@@ -509,7 +509,7 @@ func TestGivesUp(t *testing.T) {
 			}
 			return nil
 		}}
-		r := start(t, ":memory:", options{channels: []notify.Kind{p.kind()}})
+		r := start(t, ":memory:", options{channels: []notify.Kind{p.kind()}, pace: engine.Pace{GiveUp: 2 * time.Hour, EditFor: 30 * time.Minute}})
 		r.apply(people(onePager, "ana", "bob"))
 		begun := time.Now()
 		inc := r.trigger("key-of-ana", "k", "t").Incident
@@ -519,10 +519,10 @@ func TestGivesUp(t *testing.T) {
 		if _, err := r.Do(t.Context(), r.org, bobs, engine.Command{Do: "acknowledge", By: tester}); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(26 * time.Hour)
+		time.Sleep(150 * time.Minute)
 		pages := p.pages("ana")
-		if last := pages[len(pages)-1].at.Sub(begun); last < 23*time.Hour || last > 24*time.Hour+2*time.Minute {
-			t.Errorf("the page was tried until %v after it was due, want a day", last)
+		if last := pages[len(pages)-1].at.Sub(begun); last < 118*time.Minute || last > 122*time.Minute {
+			t.Errorf("the page was tried until %v after it was due, want two hours", last)
 		}
 		if !strings.Contains(r.timeline(inc), "notify_failed") {
 			t.Error("the timeline does not tell that the page failed")
@@ -535,8 +535,8 @@ func TestGivesUp(t *testing.T) {
 			}
 		}
 		p.mu.Unlock()
-		if d := last.Sub(begun); d < 6*time.Hour || d > 6*time.Hour+3*time.Minute {
-			t.Errorf("an edit was tried until %v after the beginning, want six hours", d)
+		if d := last.Sub(begun); d < 30*time.Minute || d > 33*time.Minute {
+			t.Errorf("an edit was tried until %v after the beginning, want half an hour", d)
 		}
 		r.end()
 	})

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Pace says how sending goes on when something fails. A field that is zero has
+// Pace says how sending goes on when something fails, and how often the auditor
+// looks. A field that is zero has
 // the value of a server, named beside it; tests in which hours must not pass
 // have shorter ones.
 type Pace struct {
@@ -25,6 +26,13 @@ type Pace struct {
 	// Stall is for how long all hands of a destination may be busy, without one
 	// that comes back, until it counts as failing: 5 s.
 	Stall time.Duration
+	// GiveUp is for how long after it was first due a row is tried: a day.
+	GiveUp time.Duration
+	// EditFor is for how long an edit of a message is tried; the next change
+	// tries again: 6 h.
+	EditFor time.Duration
+	// Audit is the time between two looks of the auditor: 15 s.
+	Audit time.Duration
 	// Jitter returns a random part of a duration, from 0 to the whole. What was
 	// put off together must not come back together.
 	Jitter func(most time.Duration) time.Duration
@@ -41,6 +49,9 @@ func (p Pace) filled() Pace {
 	standard(&p.RetryMost, time.Minute)
 	standard(&p.Probe, 15*time.Second)
 	standard(&p.Stall, 5*time.Second)
+	standard(&p.GiveUp, 24*time.Hour)
+	standard(&p.EditFor, 6*time.Hour)
+	standard(&p.Audit, auditEvery)
 	if p.Tries <= 0 {
 		p.Tries = 3
 	}
