@@ -509,7 +509,7 @@ func TestGivesUp(t *testing.T) {
 			}
 			return nil
 		}}
-		r := start(t, ":memory:", options{channels: []notify.Kind{p.kind()}, pace: engine.Pace{GiveUp: 2 * time.Hour, EditFor: 30 * time.Minute}})
+		r := start(t, ":memory:", options{channels: []notify.Kind{p.kind()}, pace: engine.Pace{GiveUp: 2 * time.Hour, EditFor: 30 * time.Minute, Audit: time.Hour}})
 		r.apply(people(onePager, "ana", "bob"))
 		begun := time.Now()
 		inc := r.trigger("key-of-ana", "k", "t").Incident

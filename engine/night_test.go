@@ -157,7 +157,7 @@ func newTestEngine(t *testing.T, st *store.Store, network http.RoundTripper) *en
 		t.Fatal(err)
 	}
 	return engine.New(engine.Deps{
-		Pace: engine.Pace{Jitter: func(most time.Duration) time.Duration { return most }}, // stories happen the same way each time
+		Pace: engine.Pace{Audit: 10 * time.Minute, Jitter: func(most time.Duration) time.Duration { return most }}, // stories happen the same way each time
 
 		Store: st, Wire: wire.New(wire.Options{Now: time.Now, Transport: network}), Channels: notify.Kinds, Steps: runbook.Steps,
 		Trackers: ticket.Trackers, Kinds: engine.KindsOf(notify.Kinds, runbook.Steps, ticket.Trackers), Key: key, Keep: store.Keep{Tombstones: time.Hour},
