@@ -233,20 +233,20 @@ func (m *Emergency) send(ctx context.Context, o *outage, p *telltale, what strin
 		p.after = at.Add(time.Minute)
 		return
 	}
-	message, refused := m.message(o, p, what, at), o.refused
+	message, refused, contact := m.message(o, p, what, at), o.refused, p.contact // which may change meanwhile
 	p.busy = true
 	m.sending.Go(func() {
-		err := m.reach(ctx, p.contact, message)
+		err := m.reach(ctx, contact, message)
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		p.busy = false
 		if err != nil {
 			p.fails++
 			p.after = now().Add(min(time.Minute, 5*time.Second<<min(p.fails-1, 4)))
-			m.Log.Error("emergency: could not tell", "organization", p.contact.Organization, "user", p.contact.User, "message", what, "error", err)
+			m.Log.Error("emergency: could not tell", "organization", contact.Organization, "user", contact.User, "message", what, "error", err)
 			return
 		}
-		m.Log.Warn("emergency: told", "organization", p.contact.Organization, "user", p.contact.User, "message", what)
+		m.Log.Warn("emergency: told", "organization", contact.Organization, "user", contact.User, "message", what)
 		m.spent[key] = append(m.spent[key], now())
 		p.fails, p.refused = 0, refused
 		p.after = now().Add(min(time.Hour, emergencyMore<<min(p.messages, 5)))

@@ -130,6 +130,8 @@ func killedRun(t *testing.T, database, station string) {
 		t.Fatal(err)
 	}
 	outcome := last.Steps[0].Result.Outcome
+	// A death lets others run on for a moment: it may fall between the beginning
+	// of the next step and its end, and then nobody can tell.
 	switch n := mended.Load(); {
 	case n > 1:
 		t.Errorf("the request was sent %d times", n)
@@ -137,7 +139,7 @@ func killedRun(t *testing.T, database, station string) {
 		t.Errorf("it died before the request: it was sent %d times, and the outcome is %q, want 0 and unknown", n, outcome)
 	case station == "run-applied" && (n != 1 || outcome != "unknown"):
 		t.Errorf("it died when the request was done: it was sent %d times, and the outcome is %q, want 1 and unknown", n, outcome)
-	case station != "run-begun" && station != "run-applied" && (n != 1 || outcome != "done" || last.Steps[1].Result.Outcome != "done"):
+	case station != "run-begun" && station != "run-applied" && last.Verdict != "unknown" && (n != 1 || outcome != "done" || last.Steps[1].Result.Outcome != "done"):
 		t.Errorf("it was sent %d times, and the run is %+v, want 1 and all steps done", n, last)
 	}
 	if outcome == "unknown" && last.Verdict != "unknown" {
