@@ -34,6 +34,7 @@ var layers = [][]string{
 		"internal/faultdisk",  // a disk under SQLite that loses its power
 		"internal/id",         // UUIDv7
 		"internal/jsonscan",   // JSON: positions, depth, duplicates
+		"internal/jsontest",   // what writes JSON by hand, held to encoding/json
 		"internal/jsonwrite",  // JSON objects, written fast
 		"internal/pgtest",     // a PostgreSQL for tests
 		"internal/seal",       // secrets at rest
@@ -75,7 +76,7 @@ var computing = []string{"github.com/tidwall/gjson", "go.yaml.in/yaml/v3", "cel.
 var headerOnly = []string{"event"}
 
 // testOnly are packages that no production code may import.
-var testOnly = map[string][]string{"internal/pgtest": {"internal/testreport"}, "internal/faultdisk": nil}
+var testOnly = map[string][]string{"internal/pgtest": {"internal/testreport"}, "internal/faultdisk": {}, "internal/jsontest": {}}
 
 func TestLayers(t *testing.T) {
 	eachFile(t, func(name string, file *ast.File, fset *token.FileSet) {

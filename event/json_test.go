@@ -2,13 +2,11 @@ package event_test
 
 import (
 	"encoding/json"
-	"fmt"
-	"reflect"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"github.com/musterhq/muster/internal/jsontest"
 
 	"github.com/musterhq/muster/event"
 )
@@ -18,82 +16,9 @@ import (
 // are found by reflection, so that a new one that AppendJSON forgets fails here.
 func TestAppendJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		e := drawn[event.Event](t)
+		e := jsontest.Drawn[event.Event](t)
 		e.Details = rapid.SampledFrom([]json.RawMessage{nil, json.RawMessage(`{"free":"3%"}`), json.RawMessage(`[1,null]`), json.RawMessage(`"x"`)}).Draw(t, "details")
 		e.Routing = "a secret"
-		same(t, e)
+		jsontest.Same(t, e)
 	})
-}
-
-// same compares the names and the values that both write.
-func same[T interface{ AppendJSON([]byte) []byte }](t *rapid.T, v T) {
-	want, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := v.AppendJSON([]byte("before"))[len("before"):]
-	var wanted, gotten any
-	var back T
-	if err := json.Unmarshal(want, &wanted); err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(got, &gotten); err != nil {
-		t.Fatalf("%v: %s", err, got)
-	}
-	if diff := cmp.Diff(wanted, gotten); diff != "" {
-		t.Fatalf("%T (-json.Marshal +AppendJSON):\n%s", v, diff)
-	}
-	if err := json.Unmarshal(got, &back); err != nil {
-		t.Fatalf("%v: %s", err, got)
-	}
-}
-
-func drawn[T any](t *rapid.T) T {
-	var v T
-	fill(t, reflect.ValueOf(&v).Elem(), fmt.Sprintf("%T", v))
-	return v
-}
-
-var text = rapid.OneOf(rapid.SampledFrom([]string{"", "plain", "<!channel> \"quoted\" \\ \n\t\x01  ü \xff"}), rapid.String())
-
-// fill sets every field of a value to something or to its zero.
-func fill(t *rapid.T, v reflect.Value, name string) {
-	switch v.Interface().(type) {
-	case json.RawMessage:
-		return
-	case time.Time:
-		at := time.UnixMicro(rapid.Int64Range(0, 4e15).Draw(t, name)).UTC()
-		v.Set(reflect.ValueOf(rapid.SampledFrom([]time.Time{{}, at}).Draw(t, name)))
-		return
-	}
-	switch v.Kind() {
-	case reflect.String:
-		v.SetString(text.Draw(t, name))
-	case reflect.Bool:
-		v.SetBool(rapid.Bool().Draw(t, name))
-	case reflect.Int, reflect.Int64:
-		v.SetInt(rapid.Int64Range(-3, 1<<40).Draw(t, name))
-	case reflect.Struct:
-		for i := range v.NumField() {
-			fill(t, v.Field(i), name+"."+v.Type().Field(i).Name)
-		}
-	case reflect.Pointer:
-		if rapid.Bool().Draw(t, name) {
-			v.Set(reflect.New(v.Type().Elem()))
-			fill(t, v.Elem(), name)
-		}
-	case reflect.Slice:
-		if n := rapid.IntRange(0, 3).Draw(t, name); n > 0 {
-			v.Set(reflect.MakeSlice(v.Type(), n, n))
-			for i := range n {
-				fill(t, v.Index(i), name)
-			}
-		}
-	case reflect.Map:
-		if m := rapid.MapOfN(text, text, 0, 3).Draw(t, name); len(m) > 0 {
-			v.Set(reflect.ValueOf(m))
-		}
-	default:
-		t.Fatalf("%s is of kind %s: teach fill to draw one", name, v.Kind())
-	}
 }

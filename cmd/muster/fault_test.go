@@ -311,19 +311,25 @@ func fill(t *testing.T, dir, filler string, leave int64) {
 	}
 }
 
-// TestReadOnlyDisk: the disk takes nothing any more, as file systems do after a
-// fault. What is due leaves all the same, once; intake is refused.
-func TestReadOnlyDisk(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
+// faultyDisk returns a disk that fails as it is told, and the folder that is on it.
+func faultyDisk(t *testing.T) (disk *faultdisk.Disk, dir string) {
+	t.Helper()
+	dir = t.TempDir()
 	disks, err := faultDisks()
 	if err != nil {
 		t.Fatal(err)
 	}
-	disk, err := disks.Disk(dir)
-	if err != nil {
+	if disk, err = disks.Disk(dir); err != nil {
 		t.Fatal(err)
 	}
+	return disk, dir
+}
+
+// TestReadOnlyDisk: the disk takes nothing any more, as file systems do after a
+// fault. What is due leaves all the same, once; intake is refused.
+func TestReadOnlyDisk(t *testing.T) {
+	t.Parallel()
+	disk, dir := faultyDisk(t)
 	f := newFaulty(t, filepath.Join(dir, "muster.db"))
 	f.blind(func() (mend func()) {
 		disk.Refuse(func(faultdisk.Step) error { return faultdisk.ErrReadOnly })
@@ -335,15 +341,7 @@ func TestReadOnlyDisk(t *testing.T) {
 // everything slower.
 func TestSlowDisk(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	disks, err := faultDisks()
-	if err != nil {
-		t.Fatal(err)
-	}
-	disk, err := disks.Disk(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	disk, dir := faultyDisk(t)
 	f := newFaulty(t, filepath.Join(dir, "muster.db"))
 	disk.SlowSync(250 * time.Millisecond)
 	var all sync.WaitGroup
