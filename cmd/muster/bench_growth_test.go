@@ -86,9 +86,9 @@ func (g *growing) measure(b *testing.B, alerts int) {
 	p = g.start(b)
 	defer p.stop(b)
 	b.ReportMetric(float64(p.ready.Milliseconds()), "ready-ms")
-	cpu := p.cpu(b)
+	cpu := processCPU(b, p.cmd.Process.Pid)
 	time.Sleep(5 * time.Second)
-	b.ReportMetric(100*(p.cpu(b)-cpu).Seconds()/5, "idle-cpu-%")
+	b.ReportMetric(100*(processCPU(b, p.cmd.Process.Pid)-cpu).Seconds()/5, "idle-cpu-%")
 	b.ReportMetric(p.memory(b), "idle-MB")
 	b.ReportMetric(g.disk(b)/float64(g.alerts), "disk-bytes/alert")
 
@@ -167,26 +167,6 @@ func (p *growthProcess) memory(b *testing.B) float64 {
 		b.Fatal(err)
 	}
 	return kb * 1024 / 1e6
-}
-
-// cpu is what the process has used so far, to the hundredth of a second
-// (proc_pid_stat(5): utime and stime).
-func (p *growthProcess) cpu(b *testing.B) time.Duration {
-	b.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	if err != nil {
-		b.Fatal(err)
-	}
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	var sum int
-	for _, f := range fields[11:13] {
-		n, err := strconv.Atoi(f)
-		if err != nil {
-			b.Fatal(err)
-		}
-		sum += n
-	}
-	return time.Duration(sum) * 10 * time.Millisecond
 }
 
 // fill opens alerts until there are so many, ten an incident.

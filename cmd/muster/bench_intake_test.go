@@ -3,7 +3,6 @@ package main
 import (
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -65,9 +64,9 @@ func warm(b *testing.B, s benchServer, keys int) {
 // it.
 func benchmarkIntake(b *testing.B, s benchServer, events int, body func(request int) string) {
 	commits, units := s.store.Stats()
-	cpu := cpuTime()
+	cpu := cpuTime(b, s.database)
 	sum := load(b, s.target("storm"), events, body)
-	b.ReportMetric(float64((cpuTime()-cpu).Microseconds())/sum, "cpu-µs/event")
+	b.ReportMetric(float64((cpuTime(b, s.database)-cpu).Microseconds())/sum, "cpu-µs/event")
 	c, u := s.store.Stats()
 	b.ReportMetric(float64((u-units)*int64(events))/float64(c-commits), "events/commit")
 }
@@ -132,14 +131,4 @@ func reportLatency(b *testing.B, all []time.Duration) {
 		b.ReportMetric(float64(at.Microseconds())/1000, p.name)
 	}
 	b.ReportMetric(0, "ns/op")
-}
-
-// cpuTime is what this process has used so far, load generator included;
-// PostgreSQL is another.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

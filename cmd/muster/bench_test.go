@@ -69,7 +69,8 @@ func benchDatabase(b *testing.B, database string) string {
 // A benchServer is a running Muster and the receiver of its pages.
 type benchServer struct {
 	*server
-	pages *pageReceiver
+	pages    *pageReceiver
+	database string // its address
 }
 
 // startBench starts a server on a new database and stops it after the benchmark.
@@ -83,8 +84,9 @@ func startBench(b *testing.B, database string) benchServer {
 	hook := httptest.NewServer(pages)
 	b.Cleanup(hook.Close)
 	text := strings.NewReplacer("HOOK", hook.URL, "KEY", benchKey).Replace(benchConfig)
+	address := benchDatabase(b, database)
 	s, err := startServer(b.Context(), serveOptions{
-		Database: benchDatabase(b, database), Key: key, AdminToken: "mst_bench-admin-0123456789",
+		Database: address, Key: key, AdminToken: "mst_bench-admin-0123456789",
 		Config: []config.File{{Name: "bench.yaml", Body: []byte(text)}},
 	})
 	if err != nil {
@@ -95,7 +97,7 @@ func startBench(b *testing.B, database string) benchServer {
 			b.Errorf("stop: %v", err)
 		}
 	})
-	return benchServer{s, pages}
+	return benchServer{s, pages, address}
 }
 
 // A pageReceiver is where pages arrive. It tells who waits for a title when
