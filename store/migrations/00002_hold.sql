@@ -48,7 +48,7 @@ CREATE TABLE restores (
 
 -- When the outbox has something to do next, without reading all that waits.
 CREATE INDEX outbox_free ON outbox (destination, due) WHERE state = 'pending' AND lease_until = 0;
-CREATE INDEX outbox_leased ON outbox (lease_until) WHERE state = 'pending' AND lease_until > 0;
+CREATE INDEX outbox_leased ON outbox (lease_until) WHERE lease_until > 0;
 
 -- Bodies of log lines that were counted, and whose senders may not know it: what
 -- comes again is not counted again.
