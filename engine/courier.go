@@ -33,6 +33,7 @@ type couriers struct {
 	last     map[string]chan struct{} // by incident and place: closed when the send begun last has ended
 	known    map[string]*health       // by destination
 	unsure   unsure                   // of the loop alone
+	refused  time.Time                // of the loop alone: since when another replica sends without claims
 }
 
 func newCouriers() couriers {
@@ -60,7 +61,7 @@ func (e *Engine) courierLoop(ctx context.Context) error {
 		}
 		e.settle(ctx)
 		claimed, next, err := e.claim(ctx, at)
-		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrDeclaredDead) {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrDeclaredDead) && !errors.Is(err, store.ErrSole) {
 			e.Log.Error("claim the outbox", "error", err)
 		}
 		for _, o := range claimed {
@@ -100,7 +101,32 @@ func (e *Engine) claim(ctx context.Context, at time.Time) (claimed []store.Outgo
 	e.At(stationClaim)
 	claimed, err = e.Store.Claim(ctx, at, at.Add(lease), free, perDest, busy, narrow...)
 	e.couriers.unsure.note(at.Add(lease), err)
+	if len(claimed) > 0 {
+		e.unstored.claimed()
+	}
+	e.endSole(ctx, at, errors.Is(err, store.ErrSole))
 	return claimed, next, err
+}
+
+// soleFor is how long a replica that sent without claims has, once others can
+// claim again, to say what it sent.
+const soleFor = 5 * time.Second
+
+// endSole takes the right to send without claims from a replica that has kept it
+// for too long: it can still not write, or not even be asked.
+func (e *Engine) endSole(ctx context.Context, at time.Time, refused bool) {
+	since := &e.couriers.refused
+	switch {
+	case !refused:
+		*since = time.Time{}
+	case since.IsZero():
+		*since = at
+	case at.Sub(*since) >= soleFor:
+		e.Log.Warn("another replica sent without claims and does not say what; it may be sent again")
+		if err := e.Store.Write(ctx, func(t *store.Tx) error { return t.EndSole(at) }); err != nil {
+			e.Log.Error("end another replica's right to send without claims", "error", err)
+		}
+	}
 }
 
 // begin counts a send. What it returns first is closed when the send before it
@@ -161,7 +187,13 @@ func (e *Engine) deliver(ctx context.Context, o store.Outgoing, before <-chan st
 		return
 	}
 	begun := time.Now()
-	outcome, err := guarded(e, "couriers", func() (outcome, error) { return e.sendOne(sendCtx, o) })
+	outcome, err := guarded(e, "couriers", func() (outcome, error) {
+		told := o // as its receiver is told
+		told.Attempt += e.unstored.tries(o)
+		out, err := e.sendOne(sendCtx, told)
+		out.data.Attempt = min(out.data.Attempt, int(o.Attempt))
+		return out, err
+	})
 	err = told(err)
 	if errors.Is(err, errPanic) { // it would panic again; the person's next contact method need not wait for that
 		err = fmt.Errorf("%w: %w", wire.ErrRefused, err)

@@ -48,6 +48,7 @@ type replica struct {
 
 	// Of the loop alone.
 	failing, offline, handed bool
+	heard, hearing           time.Time // the last beat that succeeded, and the first one after a silence of our own; by the database's clock
 
 	writing sync.WaitGroup
 }
@@ -107,7 +108,8 @@ func (e *Engine) beat(ctx context.Context) {
 	me := all[self]
 	me.Skew = time.Duration(r.skew.Load()) * time.Microsecond
 	others := slices.Delete(all, self, self+1)
-	dead := slices.DeleteFunc(slices.Clone(others), func(o store.Replica) bool { return clock.Sub(o.SeenAt) < deadAfter })
+	r.hears(clock)
+	dead := slices.DeleteFunc(slices.Clone(others), func(o store.Replica) bool { return !r.isDead(o, clock) })
 	living := slices.DeleteFunc(others, func(o store.Replica) bool { return clock.Sub(o.SeenAt) >= deadAfter })
 
 	company := 0
@@ -136,6 +138,25 @@ func (e *Engine) beat(ctx context.Context) {
 		}
 	}
 	e.takeOverFrom(dead)
+}
+
+// hears notes that this replica's beat succeeded.
+func (r *replica) hears(clock time.Time) {
+	if !r.heard.IsZero() && clock.Sub(r.heard) > suspect {
+		r.hearing = clock
+	}
+	r.heard = clock
+}
+
+// isDead tells whether another replica is to be declared dead. What it did not say
+// while we heard nothing ourselves does not count: where nobody could write for a
+// while, the first that can again would take all from those that are just about to.
+func (r *replica) isDead(o store.Replica, clock time.Time) bool {
+	seen := o.SeenAt
+	if r.hearing.After(seen) {
+		seen = r.hearing
+	}
+	return clock.Sub(seen) >= deadAfter
 }
 
 // measure compares our clock with the database's, which told its time between

@@ -189,3 +189,31 @@ func TestMeasure(t *testing.T) {
 		t.Errorf("the clocks are alike, and it says %v", skew())
 	}
 }
+
+// TestOwnSilence: who heard nothing itself for a while gives the others as long
+// again before it takes from them; a beat that is a little late changes nothing.
+func TestOwnSilence(t *testing.T) {
+	begin := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	at := func(s float64) time.Time { return begin.Add(time.Duration(s * float64(time.Second))) }
+	for _, tt := range []struct {
+		name  string
+		beats []float64
+		seen  float64 // the other one
+		want  bool
+	}{
+		{"it fell silent while we heard", []float64{1, 2, 3, 4, 5, 6, 7, 8}, 2, true},
+		{"not for long enough", []float64{1, 2, 3, 4, 5, 6, 7, 8}, 2.1, false},
+		{"we began to hear after its end", []float64{30}, 2, true},
+		{"one beat of ours failed", []float64{1, 2, 4, 5, 6, 7, 8}, 2, true},
+		{"nobody could write", []float64{1, 30}, 1, false},
+		{"nobody could write, and it does not come back", []float64{1, 30, 31, 32, 33, 34, 35, 36}, 1, true},
+	} {
+		r := &replica{}
+		for _, b := range tt.beats {
+			r.hears(at(b))
+		}
+		if got := r.isDead(store.Replica{SeenAt: at(tt.seen)}, at(tt.beats[len(tt.beats)-1])); got != tt.want {
+			t.Errorf("%s: dead: %v", tt.name, got)
+		}
+	}
+}

@@ -26,34 +26,28 @@ type note struct {
 
 // unstored are the notes, and what was sent without a claim.
 type unstored struct {
-	wake    waker // the database takes nothing
-	mu      sync.Mutex
-	notes   map[string]note      // by key
-	again   map[string]time.Time // by key: a page that failed is not tried before
-	tries   map[string]int64     // by key
-	places  map[string]int       // pages sent without a claim, by place
-	release func()               // of being the only one who does that; nil: we are not
+	wake   waker      // the database takes nothing
+	asking sync.Mutex // held while what is due is read without a claim, and before mu
+
+	mu     sync.Mutex
+	notes  map[string]note   // by key
+	tried  map[string]*tried // by key: pages sent without a claim, but for those in notes
+	places map[string]int    // how many of them, by place
+	sole   *store.Sole       // the right to send without a claim; nil: we have it not
+	stored int               // counts what makes an older reading of what is due untrue
+}
+
+// A tried page was or is being sent without a claim.
+type tried struct {
+	row     store.Outgoing // Attempt as it will be adopted
+	n       int64          // how often it may have arrived
+	again   time.Time      // when it may be tried again
+	flying  bool
+	adopted bool // it is ours in the database as well
 }
 
 func newUnstored() *unstored {
-	u := &unstored{wake: newWaker()}
-	u.reset()
-	return u
-}
-
-// reset forgets what matters only while the database takes nothing.
-func (u *unstored) reset() {
-	if u.notes != nil && len(u.again) == 0 && u.release == nil {
-		return
-	}
-	u.again, u.tries, u.places = map[string]time.Time{}, map[string]int64{}, map[string]int{}
-	if u.notes == nil {
-		u.notes = map[string]note{}
-	}
-	if u.release != nil {
-		u.release()
-		u.release = nil
-	}
+	return &unstored{wake: newWaker(), notes: map[string]note{}, tried: map[string]*tried{}, places: map[string]int{}}
 }
 
 // blindPages is how many pages go to one place at most while the database takes
@@ -63,11 +57,33 @@ const blindPages = 6
 // blindLook is how many due pages are read at once.
 const blindLook = 500
 
-// keep notes what became of a send that could not be stored.
-func (u *unstored) keep(n note) {
+// keep notes what became of a send before it is stored, and returns the note.
+func (u *unstored) keep(n note) note {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if t := u.tried[n.row.ID]; t != nil {
+		n.claimed = n.claimed || t.adopted
+		delete(u.tried, n.row.ID)
+	}
 	u.notes[n.row.ID] = n
+	return n
+}
+
+// claimed hears of a claim: what was read before it is old.
+func (u *unstored) claimed() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.stored++
+}
+
+// tries is how often a row may have arrived that was claimed since.
+func (u *unstored) tries(o store.Outgoing) int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if t := u.tried[o.ID]; t != nil && o.Attempt <= t.row.Attempt {
+		return t.n
+	}
+	return 0
 }
 
 // noted returns what is known of a row that was claimed anew.
@@ -91,6 +107,7 @@ func (u *unstored) drop(key string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.notes, key)
+	u.stored++
 }
 
 func (u *unstored) list() (notes []note) {
@@ -102,16 +119,86 @@ func (u *unstored) list() (notes []note) {
 	return notes
 }
 
-// settle stores what is noted.
+// settle stores what is noted, adopts what is on its way, counts what was tried,
+// and then gives the right to send without a claim back.
 func (e *Engine) settle(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
 	for _, n := range e.unstored.list() {
-		if err := e.storeReceipt(context.WithoutCancel(ctx), n); errors.Is(err, store.ErrBusy) {
+		if err := e.storeReceipt(ctx, n); errors.Is(err, store.ErrBusy) {
 			return // the next turn of the couriers tries again
 		}
 	}
-	e.unstored.mu.Lock()
-	defer e.unstored.mu.Unlock()
-	e.unstored.reset()
+	u := e.unstored
+	u.mu.Lock()
+	var pages []tried
+	for _, t := range u.tried {
+		if !t.adopted {
+			pages = append(pages, *t)
+		}
+	}
+	none := len(pages) == 0 && u.sole == nil
+	u.mu.Unlock()
+	if none {
+		return
+	}
+	held := map[string]bool{}
+	err := e.Store.Write(ctx, func(t *store.Tx) (err error) {
+		clear(held)
+		for _, p := range pages {
+			if p.flying {
+				held[p.row.ID], err = t.AdoptSent(p.row, now().Add(lease))
+			} else if p.n > 0 {
+				err = t.Tried(p.row)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		e.Log.Error("store what was sent without a claim", "error", err)
+		return
+	}
+	u.asking.Lock()
+	defer u.asking.Unlock()
+	u.mu.Lock()
+	for _, p := range pages {
+		n, noted := u.notes[p.row.ID]
+		switch t := u.tried[p.row.ID]; {
+		case noted && held[p.row.ID]: // it was sent meanwhile
+			n.claimed = true
+			u.notes[p.row.ID] = n
+		case t == nil:
+		case !p.flying && !t.flying && t.n == p.n:
+			delete(u.tried, p.row.ID)
+		case p.flying && held[p.row.ID]:
+			t.adopted = true
+		case p.flying: // somebody claimed it, and it is not ours any more
+			delete(u.tried, p.row.ID)
+		}
+	}
+	for _, t := range u.tried {
+		if !t.adopted { // since
+			u.mu.Unlock()
+			return
+		}
+	}
+	clear(u.places)
+	sole := u.sole
+	u.sole = nil
+	u.mu.Unlock()
+	giveUp(sole)
+}
+
+// giveUp gives the right to send without a claim back.
+func giveUp(sole *store.Sole) {
+	if sole == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), beatLimit)
+	defer cancel()
+	sole.Release(ctx)
 }
 
 // heldElsewhere is how many turns of the couriers a receipt waits for a row that
@@ -121,7 +208,7 @@ const heldElsewhere = 60
 // storeReceipt stores that a row was sent. It is noted before that, since others
 // may claim the row while the receipt waits for its commit.
 func (e *Engine) storeReceipt(ctx context.Context, n note) error {
-	e.unstored.keep(n)
+	n = e.unstored.keep(n)
 	held := true
 	err := e.Store.Write(ctx, func(t *store.Tx) (err error) {
 		if !n.claimed {
@@ -179,50 +266,60 @@ func (e *Engine) sendBlind(ctx, sending context.Context, all *sync.WaitGroup, at
 	}
 }
 
-// A blindPage is a page that is sent without a claim for the n-th time.
-type blindPage struct {
-	row store.Outgoing // Attempt as it will be adopted
-	n   int64
-}
-
 // blind returns pages that are due and must leave though nothing can be written.
-func (e *Engine) blind(ctx context.Context, at time.Time) ([]blindPage, error) {
+func (e *Engine) blind(ctx context.Context, at time.Time) (due []tried, err error) {
 	u := e.unstored
+	u.asking.Lock()
+	defer u.asking.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, beatLimit) // an answer that comes late tells what was due
+	defer cancel()
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.release == nil {
-		alone, release, err := e.Store.Alone(ctx)
-		if err != nil || !alone {
+	sole, stored := u.sole, u.stored
+	u.mu.Unlock()
+	if sole == nil {
+		if sole, err = e.Store.Alone(ctx, deadAfter); err != nil || sole == nil {
 			return nil, err
 		}
-		u.release = release
 	}
-	rows, err := e.Store.DuePages(ctx, at, blindLook)
+	rows, err := sole.DuePages(ctx, at, blindLook)
 	if err != nil {
+		giveUp(sole)
+		sole = nil
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.sole = sole; err != nil {
 		return nil, err
+	}
+	if u.stored != stored || !e.Store.Health().Blind() { // it takes writes again: what was read may be claimed, or sent
+		return nil, nil
 	}
 	free, busy, _, _ := e.couriers.room(at)
 	full := map[string]bool{}
 	for _, d := range busy {
 		full[d] = true
 	}
-	var due []blindPage
 	for _, o := range rows {
 		_, sent := u.notes[o.ID]
-		if sent || full[o.Destination] || len(due) >= free || u.places[o.Place] >= blindPages || u.again[o.ID].After(at) {
+		t := u.tried[o.ID]
+		if sent || full[o.Destination] || len(due) >= free || u.places[o.Place] >= blindPages || t != nil && (t.flying || t.again.After(at)) {
 			continue
 		}
+		if t == nil {
+			o.Attempt++
+			t = &tried{row: o}
+			u.tried[o.ID] = t
+		}
+		t.flying = true
+		t.n++
 		u.places[o.Place]++
-		u.tries[o.ID]++
-		u.again[o.ID] = at.Add(lease) // it is in flight
-		o.Attempt++
-		due = append(due, blindPage{o, u.tries[o.ID]})
+		due = append(due, *t)
 	}
 	return due, nil
 }
 
 // deliverBlind sends a page that nobody has claimed, and notes it.
-func (e *Engine) deliverBlind(ctx context.Context, b blindPage, before <-chan struct{}) {
+func (e *Engine) deliverBlind(ctx context.Context, b tried, before <-chan struct{}) {
 	select {
 	case <-before:
 	case <-ctx.Done():
@@ -233,23 +330,38 @@ func (e *Engine) deliverBlind(ctx context.Context, b blindPage, before <-chan st
 	o := b.row
 	o.Attempt += b.n - 1 // as its receiver is told
 	out, err := guarded(e, "couriers", func() (outcome, error) { return e.sendOne(sending, o) })
-	o = b.row
-	if err != nil {
-		u := e.unstored
-		u.mu.Lock()
-		u.places[o.Place]--
-		u.again[o.ID] = now().Add(min(time.Minute, time.Second<<min(b.n, 6)))
-		u.mu.Unlock()
-	}
-	if err != nil {
-		if !errors.Is(err, errMoot) {
-			e.Log.Warn("not sent, and the database takes nothing", "kind", o.Kind, "key", o.ID, "error", err)
-		}
+	if err == nil {
+		out.data.Text = unclaimedText(out.data)
+		e.Log.Warn("sent, though the database takes nothing", "kind", o.Kind, "key", o.ID)
+		e.storeReceipt(context.WithoutCancel(ctx), note{row: b.row, out: out})
 		return
 	}
-	out.data.Text = unclaimedText(out.data)
-	e.Log.Warn("sent, though the database takes nothing", "kind", o.Kind, "key", o.ID)
-	e.storeReceipt(context.WithoutCancel(ctx), note{row: o, out: out})
+	moot := errors.Is(err, errMoot)
+	if e.unstored.failed(b.row, moot) {
+		e.failed(context.WithoutCancel(ctx), b.row, err)
+	} else if !moot {
+		e.Log.Warn("not sent, and the database takes nothing", "kind", o.Kind, "key", o.ID, "error", err)
+	}
+}
+
+// failed notes that a page was not sent, and tells whether it was adopted
+// meanwhile: then that is to be stored.
+func (u *unstored) failed(row store.Outgoing, moot bool) (adopted bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	t := u.tried[row.ID]
+	if t == nil {
+		return false
+	}
+	u.places[row.Place]--
+	t.again = now().Add(min(time.Minute, time.Second<<min(t.n, 6)))
+	if t.flying = false; moot { // it never left
+		t.n--
+	}
+	if t.adopted {
+		delete(u.tried, row.ID)
+	}
+	return t.adopted
 }
 
 // unclaimedText is what the timeline says of a page that left so.

@@ -300,7 +300,7 @@ func (c *committer) try(batch []*unit) error {
 	}
 	errs, err := b.write(batch)
 	if err != nil {
-		c.rollback()
+		c.rollback(err)
 		return err
 	}
 	c.cache.committed(b.all)
@@ -359,11 +359,12 @@ func (c *committer) open(ctx context.Context, units []*unit) (b *batch, err erro
 }
 
 // rollback ends a failed transaction. SQLite may have ended it by itself, and
-// then says so; a connection to PostgreSQL that cannot roll back is dead.
-func (c *committer) rollback() {
+// then says so; a connection to PostgreSQL that cannot roll back is dead, and one
+// that may only read may lead to a server that was the primary.
+func (c *committer) rollback(cause error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commitTimeout)
 	defer cancel()
-	if _, err := c.conn.ExecContext(ctx, "ROLLBACK"); err != nil && c.s.dialect.name == postgres.name {
+	if _, err := c.conn.ExecContext(ctx, "ROLLBACK"); (err != nil || reasonOf(cause) == ReadOnly) && c.s.dialect.name == postgres.name {
 		c.discard()
 	}
 }

@@ -259,7 +259,7 @@ func (c *committer) touch(do func(*batch) error) error {
 		_, err = c.exec(ctx, "COMMIT")
 	}
 	if err != nil {
-		c.rollback()
+		c.rollback(err)
 		return c.s.busy(err)
 	}
 	return nil

@@ -47,7 +47,9 @@ func Destination(org, connection string) string { return org + "/" + connection 
 
 // Claim leases up to limit due rows until the given instant, at most perDest
 // for each destination, one of the narrow ones and none of the busy ones: pages
-// first, then what is due longest. Claim is a unit of its own.
+// first, then what is due longest. Claim is a unit of its own. The error is
+// ErrDeclaredDead for a replica that counts as dead, and ErrSole while another
+// one sends without claims.
 func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest int, busy []string, narrow ...string) ([]Outgoing, error) {
 	var claimed []Outgoing
 	err := s.Write(ctx, func(t *Tx) error {
@@ -70,6 +72,9 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest 
 				return err
 			}
 			claimed = append(claimed, rows...)
+		}
+		if len(claimed) == 0 {
+			return t.unlessSole()
 		}
 		claimed, err = t.judge(claimed, now, until)
 		return err
@@ -154,7 +159,7 @@ func (t *Tx) claim(now, until time.Time, limit, perDest int, destinations, narro
 	}
 	rows, err := t.b.c.conn.QueryContext(t.b.ctx, `
 		UPDATE outbox SET lease_until = $1, attempt = attempt + 1, holder = $4
-		WHERE id IN (SELECT id FROM (`+first.String()+`) AS firsts ORDER BY pick, `+pagesFirst+` LIMIT $3)
+		WHERE id IN (SELECT id FROM (`+first.String()+`) AS firsts ORDER BY pick, `+pagesFirst+` LIMIT $3)`+t.b.c.s.noSole()+`
 		RETURNING `+outgoingColumns, args...)
 	if err != nil {
 		return nil, t.b.fail("claim", err)

@@ -40,6 +40,7 @@ func (s *Store) Beat(ctx context.Context, r Replica) (all []Replica, clock time.
 		ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, skew = excluded.skew, offline = excluded.offline`,
 		r.ID, r.Node, r.StartedAt.UnixMicro(), r.Skew.Microseconds(), flag(r.Offline))
 	if err != nil {
+		dead(conn) // it may lead to a server that was the primary
 		return nil, clock, fmt.Errorf("beat: %w", err)
 	}
 	rows, err := conn.QueryContext(ctx, `SELECT id, node, started_at, seen_at, skew, offline, `+databaseClock+` FROM replicas ORDER BY id`)

@@ -46,8 +46,9 @@ type Store struct {
 	beat    *sql.DB // of PostgreSQL: what must not wait for a commit or a report
 	dialect dialect
 	log     *slog.Logger
-	replica string // who claims; "" on SQLite
-	file    string // of SQLite, if it is one
+	replica string      // who claims; "" on SQLite
+	sole    atomic.Bool // this process has the right to send without a claim
+	file    string      // of SQLite, if it is one
 	lock    *os.File
 
 	queue   *queue
