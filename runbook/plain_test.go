@@ -27,7 +27,7 @@ func TestWait(t *testing.T) {
 	now := noonClock()
 	env := runbook.Env{Params: config.Settings{"duration": "90s"}, Now: func() time.Time { return now }}
 	plan, err := runbook.Wait.Plan(t.Context(), env)
-	if err != nil || plan.Limit != 150*time.Second || !cmp.Equal(plan.Summary, []string{"wait 1m30s"}) {
+	if err != nil || plan.Limit != 90*time.Second+runbook.DefaultLimit || !cmp.Equal(plan.Summary, []string{"wait 1m30s"}) {
 		t.Fatalf("%+v, %v", plan, err)
 	}
 	got, err := runbook.Wait.Apply(t.Context(), env, plan)
@@ -53,6 +53,40 @@ func TestWait(t *testing.T) {
 		if _, err := runbook.Wait.Plan(t.Context(), env); !errors.Is(err, wire.ErrRefused) || !strings.Contains(err.Error(), "duration: ") {
 			t.Errorf("%q: %v", d, err)
 		}
+	}
+}
+
+// TestForgottenWait: a wait that was begun by a process which died before it could
+// say so is found a minute later, when its lease has ended, and goes by in full.
+func TestForgottenWait(t *testing.T) {
+	now := noonClock()
+	env := runbook.Env{Params: config.Settings{"duration": "1s"}, Now: func() time.Time { return now }}
+	plan, err := runbook.Wait.Plan(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := runbook.New(runbook.Run{Steps: []runbook.StepRun{{Plan: plan}}}, nil, nil, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []runbook.Command{runbook.Propose{}, runbook.Begin{Step: 0, Hash: run.Hash}} {
+		if run, err = run.Do(c, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now = now.Add(time.Minute + 20*time.Millisecond)
+	for range 2 {
+		last := run.Steps[0].Result
+		got, err := runbook.Wait.Look(t.Context(), env, plan, last)
+		if run, err = run.Do(runbook.AfterLook(0, last, got, err), now); err != nil {
+			t.Fatal(err)
+		}
+		if !run.State.Final() {
+			now = run.Due
+		}
+	}
+	if got := run.Steps[0].Result; got.Outcome != runbook.OutcomeDone || now.Sub(noonClock()) != 61*time.Second+20*time.Millisecond {
+		t.Errorf("after %v it came to %+v", now.Sub(noonClock()), got)
 	}
 }
 

@@ -42,7 +42,7 @@ func planWait(_ context.Context, env Env) (Plan, error) {
 		return Plan{}, fmt.Errorf("wait: %w: duration: %q is not a duration between 0 and %v, such as 90s", wire.ErrRefused, env.Params["duration"], maxWait)
 	}
 	plan, err := planOf("wait", waitPin{d}, fmt.Sprintf("wait %v", d))
-	plan.Limit = d + time.Minute
+	plan.Limit = d + DefaultLimit // one whose beginning a crash forgot is found when its lease has ended, and waits anew
 	return plan, err
 }
 
