@@ -129,20 +129,27 @@ func killedRun(t *testing.T, database, station string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	outcome := last.Steps[0].Result.Outcome
-	// A death lets others run on for a moment: it may fall between the beginning
-	// of the next step and its end, and then nobody can tell.
-	switch n := mended.Load(); {
-	case n > 1:
-		t.Errorf("the request was sent %d times", n)
-	case station == "run-begun" && (n != 0 || outcome != "unknown"):
-		t.Errorf("it died before the request: it was sent %d times, and the outcome is %q, want 0 and unknown", n, outcome)
-	case station == "run-applied" && (n != 1 || outcome != "unknown"):
-		t.Errorf("it died when the request was done: it was sent %d times, and the outcome is %q, want 1 and unknown", n, outcome)
-	case station != "run-begun" && station != "run-applied" && last.Verdict != "unknown" && (n != 1 || outcome != "done" || last.Steps[1].Result.Outcome != "done"):
-		t.Errorf("it was sent %d times, and the run is %+v, want 1 and all steps done", n, last)
+	// Nobody can tell what became of the request if it died between its beginning
+	// and its end. That is so at two stations, and may be so at run-moved: when the
+	// plan is stored, others go on for a moment and may begin it. A wait changes
+	// nothing outside and is always done in the end.
+	n, outcome := mended.Load(), last.Steps[0].Result.Outcome
+	switch station {
+	case "run-begun":
+		if n != 0 || outcome != "unknown" {
+			t.Errorf("it died before the request: it was sent %d times, and the outcome is %q, want 0 and unknown", n, outcome)
+		}
+	case "run-applied":
+		if n != 1 || outcome != "unknown" {
+			t.Errorf("it died when the request was done: it was sent %d times, and the outcome is %q, want 1 and unknown", n, outcome)
+		}
+	default:
+		lost := station == "run-moved" && outcome == "unknown" && n <= 1
+		if done := outcome == "done" && last.Steps[1].Result.Outcome == "done" && strings.Contains(last.Reason, "every step is done"); !lost && (n != 1 || !done) {
+			t.Errorf("it was sent %d times, and the run is %+v, want 1 and all steps done", n, last)
+		}
 	}
-	if outcome == "unknown" && last.Verdict != "unknown" {
+	if last.Verdict != "unknown" { // nothing is verified
 		t.Errorf("the verdict is %q, want unknown: %s", last.Verdict, last.Reason)
 	}
 	if n := len(pager.pages()); n == 0 {
