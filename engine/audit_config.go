@@ -100,23 +100,18 @@ func (s *setup) firstGap(slug string, from, to time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// lineCount is how far a rule was at a look.
-type lineCount struct {
-	lines     int64
-	watermark time.Time
-	looks     int // in a row at which lines came and the watermark stood
-}
-
 // silentLeast is the shortest silence that is told of.
 const silentLeast = time.Minute
+
+// standsLeast is for how long lines come and time does not move on for a rule
+// before it is told of: with the time to the next look it is half a minute.
+const standsLeast = 14 * time.Second
 
 // auditRules looks for rules that hear nothing any more, that hear and do not
 // move on, and that a defect stopped.
 func (e *Engine) auditRules(_ context.Context, l *look) error {
 	e.rules.mu.Lock()
 	defer e.rules.mu.Unlock()
-	before := e.auditor.lines
-	e.auditor.lines = map[string]lineCount{}
 	for _, s := range e.orgs() {
 		w := e.rules.orgs[s.org.ID]
 		if w == nil {
@@ -135,16 +130,9 @@ func (e *Engine) auditRules(_ context.Context, l *look) error {
 				l.say(s.org.ID, stuckSilent, slug, fmt.Sprintf("Rule %s has heard nothing for %s; usually lines come within %s",
 					slug, since(l.at, heard.cadence.Heard()), usual.Round(time.Second)))
 			}
-			now := lineCount{lines: heard.lines, watermark: t.Watermark()}
-			if was, ok := before[s.org.ID+"/"+slug]; ok && now.lines > was.lines && now.watermark.Equal(was.watermark) {
-				now.looks = was.looks + 1
-			} else if ok && now.lines == was.lines {
-				now.looks = was.looks
-			}
-			e.auditor.lines[s.org.ID+"/"+slug] = now
-			if now.looks >= 2 {
+			if heard.cadence.Heard().Sub(heard.moved) >= standsLeast {
 				l.say(s.org.ID, stuckWatermark, slug, fmt.Sprintf("Rule %s hears lines, and none is newer than %s: it judges nothing",
-					slug, now.watermark.UTC().Format(time.RFC3339)))
+					slug, t.Watermark().UTC().Format(time.RFC3339)))
 			}
 		}
 	}
@@ -153,8 +141,16 @@ func (e *Engine) auditRules(_ context.Context, l *look) error {
 
 // A hearing is what a rule hears of its source.
 type hearing struct {
-	cadence detect.Cadence
-	lines   int64
+	cadence   detect.Cadence
+	watermark time.Time // as it was last seen
+	moved     time.Time // when it was seen to move
+}
+
+// move notes where a rule's watermark is.
+func (h *hearing) move(watermark, at time.Time) {
+	if h.moved.IsZero() || !watermark.Equal(h.watermark) {
+		h.watermark, h.moved = watermark, at
+	}
 }
 
 // auditTails looks for log files that are not there. One that is turned over is

@@ -40,15 +40,17 @@ func (e *Engine) auditIncidents(ctx context.Context, l *look) error {
 			e.mendIncident(ctx, l, part.kind, one)
 		}
 	}
-	if err := e.auditOverdue(ctx, l); err != nil {
-		return err
-	}
-	return e.walk("incidents", func(org, after string) (string, error) {
-		found, last, err := e.Store.BehindIncidents(ctx, org, after, auditPage)
+	return e.auditOverdue(ctx, l)
+}
+
+// walkIncidents looks for incidents whose row is not of their newest entry.
+func (e *Engine) walkIncidents(ctx context.Context, l *look) error {
+	return e.walk(l, "incidents", func(l *look, after store.Place) (store.Place, error) {
+		found, end, err := e.Store.BehindIncidents(ctx, after, auditPage)
 		for _, one := range found {
 			e.mendIncident(ctx, l, stuckBehind, one)
 		}
-		return last, err
+		return end, err
 	})
 }
 
@@ -133,8 +135,7 @@ func (e *Engine) mendRow(t *store.Tx, s *setup, kind, incidentID string) (bool, 
 	return true, e.save(t, s, change, at)
 }
 
-// auditAlerts looks for alerts that should not fire any more, and for those
-// that fire and that nobody works on.
+// auditAlerts looks for alerts that should not fire any more.
 func (e *Engine) auditAlerts(ctx context.Context, l *look) error {
 	expired, err := e.Store.ExpiredAlerts(ctx, l.at.Add(-auditGrace), auditMost)
 	if err != nil {
@@ -143,15 +144,17 @@ func (e *Engine) auditAlerts(ctx context.Context, l *look) error {
 	for _, key := range expired {
 		e.mendAlert(ctx, l, stuckExpired, key, e.mendExpired)
 	}
-	return e.walk("alerts", func(org, after string) (string, error) {
-		found, last, err := e.Store.OrphanAlerts(ctx, org, after, auditPage)
-		for i, key := range found {
-			if i == auditMost {
-				break
-			}
+	return nil
+}
+
+// walkAlerts looks for alerts that fire and that nobody works on.
+func (e *Engine) walkAlerts(ctx context.Context, l *look) error {
+	return e.walk(l, "alerts", func(l *look, after store.Place) (store.Place, error) {
+		found, end, err := e.Store.OrphanAlerts(ctx, after, auditPage, auditMost)
+		for _, key := range found {
 			e.mendAlert(ctx, l, stuckAlert, key, e.mendOrphan)
 		}
-		return last, err
+		return end, err
 	})
 }
 
@@ -222,15 +225,14 @@ func (e *Engine) mendOrphan(t *store.Tx, s *setup, key store.AlertKey) error {
 	return err
 }
 
-// auditSmallRows looks for messages of incidents that are not there, and for
-// counters behind what they count.
-func (e *Engine) auditSmallRows(ctx context.Context, l *look) error {
+// auditMessages looks for messages of incidents that are not there.
+func (e *Engine) auditMessages(ctx context.Context, l *look) error {
 	a := &e.auditor
-	incidents, last, err := e.Store.OrphanMessages(ctx, a.walks["messages"], auditPage)
+	incidents, last, err := e.Store.OrphanMessages(ctx, a.marks["messages"], auditPage)
 	if err != nil {
 		return err
 	}
-	a.walks["messages"] = last
+	a.marks["messages"] = last
 	if len(incidents) > auditMost {
 		incidents = incidents[:auditMost]
 	}
@@ -240,6 +242,11 @@ func (e *Engine) auditSmallRows(ctx context.Context, l *look) error {
 		}
 		e.mended(l, stuckMessage, "incident", one)
 	}
+	return nil
+}
+
+// auditCounters looks for counters behind what they count.
+func (e *Engine) auditCounters(ctx context.Context, l *look) error {
 	for _, s := range e.orgs() {
 		behind, err := e.Store.CounterBehind(ctx, s.org.ID)
 		if err != nil {

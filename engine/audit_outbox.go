@@ -26,11 +26,11 @@ type lateRows struct {
 // auditOutbox looks at what leaves next for rows that would never.
 func (e *Engine) auditOutbox(ctx context.Context, l *look) error {
 	a := &e.auditor
-	rows, last, err := e.Store.PendingRows(ctx, a.walks["outbox"], auditPlaces, auditPerDest)
+	rows, last, err := e.Store.PendingRows(ctx, a.marks["outbox"], auditPlaces, auditPerDest)
 	if err != nil {
 		return err
 	}
-	a.walks["outbox"] = last
+	a.marks["outbox"] = last
 	late := map[string]lateRows{}
 	mended := 0
 	for _, r := range rows {
@@ -162,11 +162,11 @@ func quoted(s string) string {
 // auditRuns looks for runs that nobody would ever move on.
 func (e *Engine) auditRuns(ctx context.Context, l *look) error {
 	a := &e.auditor
-	found, last, err := e.Store.OpenRuns(ctx, a.walks["runs"], auditRuns)
+	found, last, err := e.Store.OpenRuns(ctx, a.marks["runs"], auditRuns)
 	if err != nil {
 		return err
 	}
-	a.walks["runs"] = last
+	a.marks["runs"] = last
 	for _, r := range found {
 		kind, text, mend := runStuck(l.at, r)
 		if kind == "" {

@@ -16,15 +16,18 @@ import (
 )
 
 // How the auditor looks. What it reads at each look is bounded, whatever the
-// database holds: an index of what is stuck, and one page of each walk.
+// database holds: an index of what is stuck, and one page of each walk. A page
+// every five seconds is 50,000 rows in 25.
 const (
-	auditEvery = 15 * time.Second
-	auditStale = time.Minute      // without a completed look the process is not ready
-	auditGrace = 10 * time.Second // for the loops, before what is due counts as stuck
-	auditLate  = time.Minute      // before a row of the outbox that nobody sends is told of
-	auditMost  = 200              // of one kind, at one look
-	auditPage  = 10_000           // rows of one walk, at one look
-	auditFar   = 31 * 24 * time.Hour
+	auditEvery   = 15 * time.Second
+	auditStrides = 3                // of the walks, from one look to the next
+	auditShare   = 150              // the walks take one part of so many of the time
+	auditStale   = time.Minute      // without a completed look the process is not ready
+	auditGrace   = 10 * time.Second // for the loops, before what is due counts as stuck
+	auditLate    = time.Minute      // before a row of the outbox that nobody sends is told of
+	auditMost    = 200              // of one kind, at one look
+	auditPage    = 10_500           // rows of one walk, at one stride
+	auditFar     = 31 * 24 * time.Hour
 )
 
 // The kinds of what may be stuck; docs/running.md says what is done about each.
@@ -75,29 +78,41 @@ func auditKinds() []string {
 
 // auditor is what the auditor knows from look to look.
 type auditor struct {
-	mu    sync.Mutex        // one look at a time
-	last  atomic.Int64      // when a look was completed, in microseconds since 1970
-	walks map[string]string // where each walk stands
-	late  map[string]bool   // incidents that were overdue at the look before
-	told  map[cause]bool    // by this auditor, and not gone
-	gaps  map[string]gapsOf // by organization
-	lines map[string]lineCount
-	lost  map[string]int // looks at which a tail's file was gone, by path
+	mu     sync.Mutex        // one look at a time
+	last   atomic.Int64      // when a look was completed, in microseconds since 1970
+	walks  map[string]*walk  // by name
+	failed error             // of the last stride
+	marks  map[string]string // where what is looked at in parts stands, by name
+	late   map[string]bool   // incidents that were overdue at the look before
+	told   map[cause]bool    // by this auditor, and not gone
+	gaps   map[string]gapsOf // by organization
+	lost   map[string]int    // looks at which a tail's file was gone, by path
+}
+
+// A walk goes round the rows of a table, a page at each stride.
+type walk struct {
+	at           store.Place // where it stands
+	begun        time.Time   // of this round
+	saying, said map[cause]event.Event
+	found        map[string]int // since the look before
 }
 
 func newAuditor() auditor {
 	return auditor{
-		walks: map[string]string{}, late: map[string]bool{}, told: map[cause]bool{}, gaps: map[string]gapsOf{},
-		lines: map[string]lineCount{}, lost: map[string]int{},
+		walks: map[string]*walk{}, marks: map[string]string{}, late: map[string]bool{}, told: map[cause]bool{}, gaps: map[string]gapsOf{}, lost: map[string]int{},
 	}
 }
 
-// A look is what one look finds.
+// A look is what one look finds, or one stride of the walks.
 type look struct {
 	at    time.Time
 	found map[string]int
 	tell  map[cause]event.Event
 	errs  []error
+}
+
+func newLook() *look {
+	return &look{at: now(), found: map[string]int{}, tell: map[cause]event.Event{}}
 }
 
 func (l *look) count(kind string, n int) { l.found[kind] += n }
@@ -119,39 +134,55 @@ func (l *look) say(org, kind, part, title string) {
 	}
 }
 
-// auditLoop looks for what is stuck.
+// auditLoop looks for what is stuck, and goes on with the walks meanwhile. These
+// take one part of auditShare of the time at most: where a page takes longer, the
+// next one waits.
 func (e *Engine) auditLoop(ctx context.Context) error {
-	for {
-		if err := e.look(ctx); err != nil && ctx.Err() == nil {
-			e.Log.Error("the auditor's look was not completed", "error", err)
+	pause := e.Pace.Audit / auditStrides
+	var credit time.Duration
+	for n := 0; ; n++ {
+		e.begins("auditor")
+		if n%auditStrides == 0 {
+			if err := e.look(ctx); err != nil && ctx.Err() == nil {
+				e.Log.Error("the auditor's look was not completed", "error", err)
+			}
 		}
-		if !sleep(ctx, e.Pace.Audit) {
+		if credit = min(credit, 0) + pause/auditShare; credit > 0 {
+			begun := time.Now()
+			if err := e.stride(ctx); err != nil && ctx.Err() == nil {
+				e.Log.Error("a walk of the auditor did not go on", "error", err)
+			}
+			credit -= time.Since(begun)
+		}
+		if !sleep(ctx, pause) {
 			return nil
 		}
 	}
 }
 
-// look looks once at everything. One check that fails keeps no other from
-// looking, and the look from being called completed.
+// look looks once at everything that an index answers, and tells of it and of what
+// the walks found since the look before.
 func (e *Engine) look(ctx context.Context) error {
 	a := &e.auditor
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	e.begins("auditor")
 	begun := time.Now()
-	l := &look{at: now(), found: map[string]int{}, tell: map[cause]event.Event{}}
-	for _, check := range []func(context.Context, *look) error{ // counters first: what is mended may open an incident
-		e.auditSmallRows, e.auditIncidents, e.auditAlerts, e.auditOutbox, e.auditRuns, e.auditConfig, e.auditRules, e.auditTails, e.auditQuarantine,
-	} {
-		if _, err := guarded(e, "auditor", func() (struct{}, error) { return struct{}{}, check(ctx, l) }); err != nil {
-			l.errs = append(l.errs, err)
+	l := newLook()
+	e.check(ctx, l, // counters first: what is mended may open an incident
+		e.auditCounters, e.auditMessages, e.auditIncidents, e.auditAlerts, e.auditOutbox, e.auditRuns, e.auditConfig, e.auditRules, e.auditTails, e.auditQuarantine)
+	for _, w := range a.walks {
+		for kind, n := range w.found {
+			l.found[kind] += n
 		}
+		clear(w.found)
+		maps.Copy(l.tell, w.said)
+		maps.Copy(l.tell, w.saying)
+	}
+	if a.failed != nil {
+		l.errs = append(l.errs, a.failed)
 	}
 	for _, kind := range auditKinds() {
 		e.metrics.stuck.WithLabelValues(kind).Set(float64(l.found[kind]))
-	}
-	for kind, n := range l.found {
-		e.metrics.stuckFound.WithLabelValues(kind).Add(float64(n))
 	}
 	e.tellFound(ctx, l)
 	e.metrics.auditSeconds.Observe(time.Since(begun).Seconds())
@@ -162,6 +193,35 @@ func (e *Engine) look(ctx context.Context) error {
 	a.last.Store(done.UnixMicro())
 	e.metrics.auditLast.Set(float64(done.Unix()))
 	return nil
+}
+
+// stride goes on with the walks, the checks that no index answers: each looks at one
+// page of all rows of a kind. What is found the next look tells. Counters are first:
+// an incident may be opened for what is found.
+func (e *Engine) stride(ctx context.Context) error {
+	e.auditor.mu.Lock()
+	defer e.auditor.mu.Unlock()
+	var errs []error
+	for _, check := range []func(context.Context, *look) error{e.auditCounters, e.walkIncidents, e.walkAlerts} {
+		l := newLook()
+		e.check(ctx, l, check)
+		errs = append(errs, l.errs...)
+	}
+	e.auditor.failed = errors.Join(errs...)
+	return e.auditor.failed
+}
+
+// check makes some checks. One that fails keeps no other from looking, and the
+// look from being called completed.
+func (e *Engine) check(ctx context.Context, l *look, checks ...func(context.Context, *look) error) {
+	for _, check := range checks {
+		if _, err := guarded(e, "auditor", func() (struct{}, error) { return struct{}{}, check(ctx, l) }); err != nil {
+			l.errs = append(l.errs, err)
+		}
+	}
+	for kind, n := range l.found {
+		e.metrics.stuckFound.WithLabelValues(kind).Add(float64(n))
+	}
 }
 
 // tellFound tells the operators of what was found, and that what they were told
@@ -222,32 +282,26 @@ func (e *Engine) orgs() (list []*setup) {
 	return list
 }
 
-// walk goes on with a walk over all organizations, at most auditPage rows of one
-// of them at a look, and over to the next one when it is at the end.
-func (e *Engine) walk(name string, page func(org, after string) (last string, err error)) error {
-	list := e.orgs()
-	if len(list) == 0 {
-		return nil
+// walk takes one stride of a walk. What it says holds until the walk comes by again.
+func (e *Engine) walk(l *look, name string, page func(l *look, after store.Place) (end store.Place, err error)) error {
+	w := e.auditor.walks[name]
+	if w == nil {
+		w = &walk{begun: time.Now(), saying: map[cause]event.Event{}, said: map[cause]event.Event{}, found: map[string]int{}}
+		e.auditor.walks[name] = w
 	}
-	a := &e.auditor
-	start := slices.IndexFunc(list, func(s *setup) bool { return s.org.ID == a.walks[name+" org"] })
-	start = max(start, 0)
-	for i := range list { // as many as are walked to their end by one page each
-		s := list[(start+i)%len(list)]
-		after := ""
-		if i == 0 {
-			after = a.walks[name]
-		}
-		last, err := page(s.org.ID, after)
-		if err != nil {
-			return err
-		}
-		a.walks[name], a.walks[name+" org"] = last, s.org.ID
-		if last != "" {
-			return nil
-		}
+	l.tell = w.saying
+	end, err := page(l, w.at)
+	for kind, n := range l.found {
+		w.found[kind] += n
 	}
-	a.walks[name+" org"] = list[(start)%len(list)].org.ID
+	if err != nil {
+		return err
+	}
+	if w.at = end; end == (store.Place{}) {
+		w.said, w.saying = w.saying, map[cause]event.Event{}
+		e.metrics.auditWalk.WithLabelValues(name).Set(time.Since(w.begun).Seconds())
+		w.begun = time.Now()
+	}
 	return nil
 }
 

@@ -20,6 +20,7 @@ type metrics struct {
 	stuckFound       *prometheus.CounterVec
 	auditSeconds     prometheus.Histogram
 	auditLast        prometheus.Gauge
+	auditWalk        *prometheus.GaugeVec
 	database         prometheus.Gauge
 	replicas         prometheus.Gauge
 	skew, offline    prometheus.Gauge
@@ -62,7 +63,8 @@ func newMetrics() *metrics {
 	m.gathered = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_pages_gathered_total", Help: "Pages that left with a digest or a newer page of their incident, by what became of it."}, []string{"outcome"})
 	m.registry.MustRegister(m.gathered)
 	m.database.Set(1)
-	m.registry.MustRegister(m.stuck, m.stuckFound, m.auditSeconds, m.auditLast)
+	m.auditWalk = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "muster_audit_walk_seconds", Help: "How long the last round of each of the auditor's walks took, pauses included: what it looks for is found within that."}, []string{"walk"})
+	m.registry.MustRegister(m.stuck, m.stuckFound, m.auditSeconds, m.auditLast, m.auditWalk)
 	m.replicas.Set(1)
 	m.registry.MustRegister(m.events, m.opened, m.resolved, m.sends, m.restarts, m.panics, m.verdicts, m.lines, m.operatorAlerts, m.database, m.replicas, m.skew, m.offline, m.takeovers,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

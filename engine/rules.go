@@ -269,6 +269,9 @@ func (e *Engine) watchTurn(ctx context.Context, w *watch, batches []*logBatch) e
 		w.at = slug
 		e.At(ruleStation(slug))
 		o := outcome{slug: slug, changes: t.Advance(at)}
+		if heard := e.rules.heard[org+"/"+slug]; heard != nil {
+			heard.move(t.Watermark(), at)
+		}
 		for _, d := range t.Dirty() {
 			o.counts = append(o.counts, store.WindowCount{Series: d.Series, Second: d.Second, Bad: d.Bad, Total: d.Total})
 		}

@@ -152,7 +152,6 @@ func (e *Engine) hear(w *watch, watching []*detect.Tracker, lines int64) {
 			heard = &hearing{}
 			e.rules.heard[key] = heard
 		}
-		heard.lines += lines
 		heard.cadence.Hear(now())
 	}
 }

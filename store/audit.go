@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -21,15 +22,16 @@ const (
 	auditFar     = `SELECT org, id, status FROM incidents WHERE due > $1 AND due IS NOT NULL ORDER BY due LIMIT $2`
 	auditBehind  = `
 		SELECT org, id, status FROM (
-			SELECT org, id, status, seq FROM incidents WHERE org = $1 AND id > $2 AND id <= $3 AND status <> 'resolved' ORDER BY id LIMIT $4
+			SELECT org, id, status, seq FROM incidents WHERE (org, id) > ($1, $2) AND status <> 'resolved' ORDER BY org, id LIMIT $3
 		) AS page WHERE seq <> COALESCE((SELECT max(seq) FROM timeline WHERE timeline.incident = page.id), 0)`
-	auditBehindEnd = `SELECT max(id), count(*) FROM (SELECT id FROM incidents WHERE org = $1 AND id > $2 AND status <> 'resolved' ORDER BY id LIMIT $3) AS page`
+	auditBehindEnd = `SELECT org, id FROM incidents WHERE (org, id) > ($1, $2) AND status <> 'resolved' ORDER BY org, id LIMIT 1 OFFSET $3`
 	auditOrphans   = `
-		SELECT org, integration, dedup_key FROM (
-			SELECT org, id, integration, dedup_key, incident FROM alerts WHERE org = $1 AND id > $2 AND id <= $3 AND status = 'firing' ORDER BY id LIMIT $4
-		) AS page WHERE NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.id = page.incident AND incidents.status <> 'resolved')`
-	auditOrphansEnd  = `SELECT max(id), count(*) FROM (SELECT id FROM alerts WHERE org = $1 AND id > $2 AND status = 'firing' ORDER BY id LIMIT $3) AS page`
-	auditMessages    = `SELECT incident FROM messages WHERE incident > $1 AND incident <= $2 AND NOT EXISTS (SELECT 1 FROM incidents WHERE incidents.id = messages.incident) LIMIT $3`
+		SELECT id FROM (
+			SELECT org, id, incident FROM alerts WHERE (org, id) > ($1, $2) AND status = 'firing' ORDER BY org, id LIMIT $3
+		) AS page WHERE (SELECT 1 FROM incidents WHERE incidents.org = page.org AND incidents.id = page.incident AND incidents.status <> 'resolved') IS NULL LIMIT $4`
+	auditOrphansEnd  = `SELECT org, id FROM alerts WHERE (org, id) > ($1, $2) AND status = 'firing' ORDER BY org, id LIMIT 1 OFFSET $3`
+	auditAlert       = `SELECT org, integration, dedup_key FROM alerts WHERE id = $1`
+	auditMessages    = `SELECT incident FROM messages WHERE incident > $1 AND incident <= $2 AND (SELECT 1 FROM incidents WHERE incidents.id = messages.incident) IS NULL LIMIT $3`
 	auditMessagesEnd = `SELECT max(incident), count(*) FROM (SELECT incident FROM messages WHERE incident > $1 ORDER BY incident LIMIT $2) AS page`
 	auditNextPlace   = `SELECT min(destination) FROM outbox WHERE state = 'pending' AND destination > $1`
 	auditPending     = `
@@ -47,99 +49,143 @@ const (
 
 // IdleIncidents are open, have nothing due and no reason for it.
 func (s *Store) IdleIncidents(ctx context.Context, limit int) ([]Suspect, error) {
-	return s.suspects(ctx, auditIdle, limit)
+	return suspects(ctx, s.read, auditIdle, limit)
 }
 
 // SettledIncidents are acknowledged or resolved, and due.
 func (s *Store) SettledIncidents(ctx context.Context, limit int) ([]Suspect, error) {
-	return s.suspects(ctx, auditSettled, limit)
+	return suspects(ctx, s.read, auditSettled, limit)
 }
 
 // OverdueIncidents have been due since an instant or longer.
 func (s *Store) OverdueIncidents(ctx context.Context, since time.Time, limit int) ([]Suspect, error) {
-	return s.suspects(ctx, auditOverdue, since.UnixMicro(), limit)
+	return suspects(ctx, s.read, auditOverdue, since.UnixMicro(), limit)
 }
 
 // FarIncidents are due after an instant.
 func (s *Store) FarIncidents(ctx context.Context, after time.Time, limit int) ([]Suspect, error) {
-	return s.suspects(ctx, auditFar, after.UnixMicro(), limit)
+	return suspects(ctx, s.read, auditFar, after.UnixMicro(), limit)
 }
 
-// BehindIncidents looks at one page of an organization's open incidents, by id
-// after the given one, for those whose row is not of their newest entry. It
-// returns the last id of the page, or "" at the end.
-func (s *Store) BehindIncidents(ctx context.Context, org, after string, page int) (found []Suspect, last string, err error) {
-	last, more, err := s.pageEnd(ctx, page, auditBehindEnd, org, after, page)
-	if err != nil || last == "" {
-		return nil, "", err
-	}
-	found, err = s.suspects(ctx, auditBehind, org, after, last, page)
-	if !more {
-		last = ""
-	}
-	return found, last, err
-}
+// A Place is where a walk over the rows of all organizations stands: after the
+// row of an id. The zero Place is before all rows.
+type Place struct{ Org, ID string }
 
-// OrphanAlerts looks at one page of an organization's firing alerts for those
-// whose incident is resolved or absent.
-func (s *Store) OrphanAlerts(ctx context.Context, org, after string, page int) (found []AlertKey, last string, err error) {
-	last, more, err := s.pageEnd(ctx, page, auditOrphansEnd, org, after, page)
-	if err != nil || last == "" {
-		return nil, "", err
-	}
-	rows, err := s.read.QueryContext(ctx, auditOrphans, org, after, last, page)
-	if err != nil {
-		return nil, "", fmt.Errorf("audit alerts: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var k AlertKey
-		if err := rows.Scan(&k.Org, &k.Integration, &k.Key); err != nil {
-			return nil, "", fmt.Errorf("audit alerts: %w", err)
+// BehindIncidents looks at one page of the open incidents, those after a place,
+// for those whose row is not of their newest entry. It returns where the page
+// ends, or the zero Place if it is the last one.
+func (s *Store) BehindIncidents(ctx context.Context, after Place, page int) (found []Suspect, end Place, err error) {
+	err = s.alongIndexes(ctx, func(q reader) (err error) {
+		if end, err = pageEnd(ctx, q, auditBehindEnd, after, page); err == nil {
+			found, err = suspects(ctx, q, auditBehind, after.Org, after.ID, page)
 		}
-		found = append(found, k)
-	}
-	if !more {
-		last = ""
-	}
-	return found, last, wrap("audit alerts", rows.Err())
+		return err
+	})
+	return found, end, err
+}
+
+// OrphanAlerts looks at one page of the firing alerts for those whose incident is
+// resolved or absent, and returns so many of them at most, and where the page ends
+// as BehindIncidents does.
+func (s *Store) OrphanAlerts(ctx context.Context, after Place, page, limit int) (found []AlertKey, end Place, err error) {
+	err = s.alongIndexes(ctx, func(q reader) error {
+		if end, err = pageEnd(ctx, q, auditOrphansEnd, after, page); err != nil {
+			return err
+		}
+		ids, err := texts(ctx, q, auditOrphans, after.Org, after.ID, page, limit)
+		if err != nil {
+			return fmt.Errorf("audit alerts: %w", err)
+		}
+		for _, id := range ids { // the walk reads an index, and the alerts only of those that it finds
+			var k AlertKey
+			err := q.QueryRowContext(ctx, auditAlert, id).Scan(&k.Org, &k.Integration, &k.Key)
+			if errors.Is(err, sql.ErrNoRows) { // pruned meanwhile
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("audit alerts: %w", err)
+			}
+			found = append(found, k)
+		}
+		return nil
+	})
+	return found, end, err
 }
 
 // OrphanMessages looks at one page of messages for those of no incident.
 func (s *Store) OrphanMessages(ctx context.Context, after string, page int) (incidents []string, last string, err error) {
-	last, more, err := s.pageEnd(ctx, page, auditMessagesEnd, after, page)
-	if err != nil || last == "" {
-		return nil, "", err
+	err = s.alongIndexes(ctx, func(q reader) error {
+		var end sql.NullString
+		var n int
+		if err := q.QueryRowContext(ctx, auditMessagesEnd, after, page).Scan(&end, &n); err != nil || n == 0 {
+			return wrap("audit messages", err)
+		}
+		if n == page {
+			last = end.String
+		}
+		if incidents, err = texts(ctx, q, auditMessages, after, end.String, page); err != nil {
+			return fmt.Errorf("audit messages: %w", err)
+		}
+		return nil
+	})
+	return unique(incidents), last, err
+}
+
+// A reader is what can be asked: the database, or a transaction.
+type reader interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// alongIndexes lets a walk read. PostgreSQL follows the index that a page is of,
+// whatever it believes of the table: for one that has just grown it would read and
+// sort the whole of it, for each page.
+func (s *Store) alongIndexes(ctx context.Context, read func(reader) error) error {
+	if s.dialect.name != postgres.name {
+		return read(s.read)
 	}
-	rows, err := s.read.QueryContext(ctx, auditMessages, after, last, page)
+	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return nil, "", fmt.Errorf("audit messages: %w", err)
+		return fmt.Errorf("audit: %w", err)
+	}
+	defer tx.Rollback()
+	for _, way := range []string{"sort", "bitmapscan", "hashjoin", "mergejoin", "seqscan"} {
+		if _, err := tx.ExecContext(ctx, "SET LOCAL enable_"+way+" = off"); err != nil {
+			return fmt.Errorf("audit: %w", err)
+		}
+	}
+	return read(tx)
+}
+
+// pageEnd returns the last row of a page after a place; the zero Place if the page
+// is not full.
+func pageEnd(ctx context.Context, q reader, text string, after Place, page int) (end Place, err error) {
+	err = q.QueryRowContext(ctx, text, after.Org, after.ID, page-1).Scan(&end.Org, &end.ID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Place{}, nil
+	}
+	return end, wrap("audit", err)
+}
+
+// texts reads a list of one column.
+func texts(ctx context.Context, q reader, text string, args ...any) (list []string, err error) {
+	rows, err := q.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, "", fmt.Errorf("audit messages: %w", err)
+		var one string
+		if err := rows.Scan(&one); err != nil {
+			return nil, err
 		}
-		incidents = append(incidents, id)
+		list = append(list, one)
 	}
-	if !more {
-		last = ""
-	}
-	return unique(incidents), last, wrap("audit messages", rows.Err())
+	return list, rows.Err()
 }
 
-// pageEnd returns the last id of a page, "" if there is none, and whether the
-// page is full, so that there may be more.
-func (s *Store) pageEnd(ctx context.Context, page int, text string, args ...any) (last string, more bool, err error) {
-	var end sql.NullString
-	var n int
-	err = s.read.QueryRowContext(ctx, text, args...).Scan(&end, &n)
-	return end.String, n == page, wrap("audit", err)
-}
-
-func (s *Store) suspects(ctx context.Context, text string, args ...any) ([]Suspect, error) {
-	rows, err := s.read.QueryContext(ctx, text, args...)
+func suspects(ctx context.Context, q reader, text string, args ...any) ([]Suspect, error) {
+	rows, err := q.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, fmt.Errorf("audit incidents: %w", err)
 	}

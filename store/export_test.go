@@ -54,8 +54,8 @@ func AuditStatements() map[string]string {
 	}
 	return map[string]string{
 		"idle": fill(auditIdle, "10"), "settled": fill(auditSettled, "10"), "overdue": fill(auditOverdue, "1", "10"), "far": fill(auditFar, "9000000000000000", "10"),
-		"behind": fill(auditBehind, "'o'", "''", "'z'", "10"), "behind, its end": fill(auditBehindEnd, "'o'", "''", "10"),
-		"orphans": fill(auditOrphans, "'o'", "''", "'z'", "10"), "orphans, their end": fill(auditOrphansEnd, "'o'", "''", "10"),
+		"behind": fill(auditBehind, "'o'", "''", "10"), "behind, its end": fill(auditBehindEnd, "'o'", "''", "9"),
+		"orphans": fill(auditOrphans, "'o'", "''", "10", "5"), "orphans, their end": fill(auditOrphansEnd, "'o'", "''", "9"), "an orphan": fill(auditAlert, "'x'"),
 		"messages": fill(auditMessages, "''", "'z'", "10"), "messages, their end": fill(auditMessagesEnd, "''", "10"),
 		"destinations": fill(auditNextPlace, "''"), "pending": fill(auditPending, "'d'", "10"), "runs": fill(auditRuns, "''", "10"), "counter": fill(auditCounter, "'o'"),
 		"rows in quarantine": auditQuarantinedRows, "incidents in quarantine": auditQuarantinedIncidents,

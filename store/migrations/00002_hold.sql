@@ -37,6 +37,9 @@ CREATE INDEX incidents_settled ON incidents (id) WHERE status IN ('acknowledged'
 CREATE INDEX incidents_quarantined ON incidents (org) WHERE waits = 'quarantined';
 CREATE INDEX outbox_quarantined ON outbox (org) WHERE state = 'quarantined';
 CREATE INDEX runs_open ON runs (id) WHERE ended_at IS NULL;
+-- With the incident in it, who walks over the firing alerts reads no alert.
+DROP INDEX alerts_firing;
+CREATE INDEX alerts_firing ON alerts (org, id, incident) WHERE status = 'firing';
 
 -- Restores of a backup: judged_at is when what had been due was judged anew.
 CREATE TABLE restores (
@@ -101,6 +104,8 @@ DROP INDEX outbox_free;
 DROP TABLE restores;
 DROP INDEX alerts_tombstones;
 CREATE INDEX alerts_early ON alerts (last_at) WHERE status = 'tombstone';
+DROP INDEX alerts_firing;
+CREATE INDEX alerts_firing ON alerts (org, id) WHERE status = 'firing';
 DROP INDEX runs_open;
 DROP INDEX outbox_quarantined;
 DROP INDEX incidents_quarantined;
