@@ -29,7 +29,7 @@ test: tools lint bin/testreport ## Install what is missing, lint, and run every 
 test-long: tools bin/testreport ## Run the tests that take minutes too (MUSTER_LONG=1), without the race detector.
 	MUSTER_LONG=1 bin/testreport -packages='$(PKG)' -- -timeout=60m -count=1
 
-bench: ## Run the benchmarks that matter three times over, and print tables (four minutes).
+bench: ## Run the benchmarks that matter three times over, and print tables (seven minutes).
 	$(GO) run ./internal/benchdoc
 
 bench-peers: ## The intake beside a real Alertmanager under the same load, five times over.

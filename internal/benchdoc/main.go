@@ -55,6 +55,7 @@ var suites = []suite{
 				{"-bench=.", "-skip=Alertmanager|Growth", "-benchtime=" + benchtime, "./cmd/muster"},
 				// The parsers' benchmarks are small: a fraction of a second tells as much.
 				{"-bench=.", "-benchtime=300ms", "./event", "./detect", "./collect"},
+				{"-bench=Audit", "-benchtime=1x", "./engine"},
 			}
 		},
 	},

@@ -17,6 +17,7 @@ func render(runs []results, cores int) ([]byte, error) {
 	t.pages()
 	t.logs()
 	t.events()
+	t.audit()
 	return t.out.Bytes(), t.err
 }
 
@@ -80,6 +81,15 @@ func (t *tables) events() {
 		}
 	}
 	t.row("a record observed by a rule", t.scaled("Observe", "ns/op", 1e-3))
+}
+
+func (t *tables) audit() {
+	t.out.WriteByte('\n')
+	t.head("The auditor at 50,000 open incidents", "% of a core", "CPU ms a look", "CPU ms a stride of the walks", "seconds for all rows")
+	for _, db := range databases {
+		bench := "Audit/" + db.name
+		t.row(db.title, t.figure(bench, "%core"), t.figure(bench, "cpu-ms/look"), t.figure(bench, "cpu-ms/stride"), t.figure(bench, "round-s"))
+	}
 }
 
 // intakes are the loads of the intake.
