@@ -333,3 +333,22 @@ func (w *ward) plights() []plight {
 	}, "")
 	return list
 }
+
+// TestAuditorWakes: where nothing else wakes them, it is the auditor that lets the
+// loops see what is due in the database and that they did not hear of.
+func TestAuditorWakes(t *testing.T) {
+	t.Parallel()
+	address := filepath.Join(t.TempDir(), "muster.db")
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)))
+		w := newWard(t, address)
+		for i, one := range injuries(0) {
+			if one.kind == "outbox_overdue" || one.kind == "run_overdue" {
+				w.injure(i, 5, rand.New(rand.NewPCG(1, uint64(i))))
+				if n := w.foundStuck(one.kind); n < 5 {
+					t.Errorf("found %s %d times, want 5", one.kind, n)
+				}
+			}
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,5 +54,69 @@ func testAuditPlans(t *testing.T, f fixture) {
 			t.Errorf("%s has no plan", name)
 		}
 		t.Logf("%s:\n%s", name, strings.Join(plan, "\n"))
+	}
+}
+
+// testAuditWalks: a walk comes by every open incident and every firing alert of all
+// organizations, page by page, and finds what is wrong at the edges of pages too.
+func testAuditWalks(t *testing.T, f fixture) {
+	const page = 4
+	var behind, orphans []string
+	for i := range 23 {
+		org := fmt.Sprint("o", i%3)
+		inc := openIncident(t, f.Store, org, fmt.Sprint("g", i), nine)
+		a := firing(fmt.Sprint("k", i), inc.ID)
+		a.Org = org
+		if i%5 == 0 {
+			a.IncidentID = "nobody"
+			orphans = append(orphans, org+a.Key)
+		}
+		write(t, f.Store, func(tx *store.Tx) error { return tx.PutAlert(a) })
+		if i%4 == 0 {
+			if err := f.Exec(`UPDATE incidents SET seq = seq - 1 WHERE id = $1`, inc.ID); err != nil {
+				t.Fatal(err)
+			}
+			behind = append(behind, inc.ID)
+		}
+	}
+	walk := func(look func(after store.Place) (found []string, end store.Place, err error)) (all []string) {
+		var at store.Place
+		for pages := 0; ; pages++ {
+			found, end, err := look(at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, found...)
+			if at = end; at == (store.Place{}) {
+				if pages != 23/page {
+					t.Errorf("%d full pages of %d rows for 23 of them", pages, page)
+				}
+				slices.Sort(all)
+				return all
+			}
+			if pages > 23 {
+				t.Fatal("a walk does not end")
+			}
+		}
+	}
+	slices.Sort(behind)
+	slices.Sort(orphans)
+	if got := walk(func(after store.Place) (found []string, end store.Place, err error) {
+		list, end, err := f.BehindIncidents(t.Context(), after, page)
+		for _, one := range list {
+			found = append(found, one.ID)
+		}
+		return found, end, err
+	}); !slices.Equal(got, behind) {
+		t.Errorf("behind are %v, want %v", got, behind)
+	}
+	if got := walk(func(after store.Place) (found []string, end store.Place, err error) {
+		list, end, err := f.OrphanAlerts(t.Context(), after, page, 100)
+		for _, k := range list {
+			found = append(found, k.Org+k.Key)
+		}
+		return found, end, err
+	}); !slices.Equal(got, orphans) {
+		t.Errorf("orphans are %v, want %v", got, orphans)
 	}
 }

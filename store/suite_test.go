@@ -101,6 +101,7 @@ var suite = []struct {
 	{"backup: under load", testBackupUnderLoad},
 	{"restore: refusals", testRestoreRefuses},
 	{"audit: by index alone", testAuditPlans},
+	{"audit: walks", testAuditWalks},
 	{"hostile text", testHostileText},
 }
 
