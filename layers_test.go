@@ -32,6 +32,7 @@ var layers = [][]string{
 		"internal/benchdoc",   // the runner of the benchmarks
 		"internal/chart",      // SVG and text charts
 		"internal/faultdisk",  // a disk under SQLite that loses its power
+		"internal/faultwire",  // a way to a PostgreSQL that fails
 		"internal/id",         // UUIDv7
 		"internal/jsonscan",   // JSON: positions, depth, duplicates
 		"internal/jsontest",   // what writes JSON by hand, held to encoding/json

@@ -41,9 +41,12 @@ func (e *Engine) Decide(ctx context.Context, org, runID string, d Decision) (run
 		if err != nil {
 			return runbook.Run{}, err
 		}
-		err = e.saveRun(ctx, s, next, func(t *store.Tx) error {
+		unit, err := runUnit(next, func(t *store.Tx) error {
 			return e.record(t, s, run.IncidentID, d.By, kind, incident.Data{Run: run.ID, Runbook: run.Runbook, Text: next.Reason}, at)
 		})
+		if err == nil {
+			err = e.Store.Write(ctx, unit)
+		}
 		if !errors.Is(err, store.ErrMoved) {
 			return next, err
 		}

@@ -21,23 +21,25 @@ const (
 	maxInFlight = 1024            // sends at a time, of all destinations
 	perDest     = 8               // sends at a time, of one destination: one that hangs costs others nothing
 	sendGrace   = 8 * time.Second // what is in flight when the engine stops may take so long still
+	failureKept = 5 * time.Second // so long a failure holds its hand until it is stored; then its lease must end
 )
 
 // couriers is the state of the loop that empties the outbox.
 type couriers struct {
-	wake     waker
-	detours  waker // of the loop that passes pages on
-	mu       sync.Mutex
-	inFlight map[string]int // by destination
-	sum      int
-	last     map[string]chan struct{} // by incident and place: closed when the send begun last has ended
-	known    map[string]*health       // by destination
-	unsure   unsure                   // of the loop alone
-	refused  time.Time                // of the loop alone: since when another replica sends without claims
+	wake      waker
+	detours   waker // of the loop that passes pages on
+	unsettled waker // of the loop that tells what became of gathered pages
+	mu        sync.Mutex
+	inFlight  map[string]int // by destination
+	sum       int
+	last      map[string]chan struct{} // by incident and place: closed when the send begun last has ended
+	known     map[string]*health       // by destination
+	unsure    unsure                   // of the loop alone
+	refused   time.Time                // of the loop alone: since when another replica sends without claims
 }
 
 func newCouriers() couriers {
-	return couriers{wake: newWaker(), detours: newWaker(), inFlight: map[string]int{}, last: map[string]chan struct{}{}, known: map[string]*health{}}
+	return couriers{wake: newWaker(), detours: newWaker(), unsettled: newWaker(), inFlight: map[string]int{}, last: map[string]chan struct{}{}, known: map[string]*health{}}
 }
 
 // courierLoop claims what is due and sends it, each row in a goroutine of its
@@ -279,7 +281,7 @@ func (e *Engine) sent(t *store.Tx, o store.Outgoing, out outcome) error {
 func (e *Engine) failed(ctx context.Context, o store.Outgoing, cause error) {
 	refused, after := wire.Verdict(cause)
 	failing, _ := e.couriers.failing(now(), e.Pace)
-	err := e.Store.Write(ctx, func(t *store.Tx) error {
+	err := e.insist(ctx, now().Add(failureKept), func(t *store.Tx) error {
 		at := now()
 		switch {
 		case errors.Is(cause, errMoot):

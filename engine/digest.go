@@ -115,6 +115,7 @@ func (e *Engine) tellGathered(ctx context.Context, key string) {
 	}
 	if err != nil { // the sweep finds it
 		e.Log.Error("settle gathered pages", "key", key, "error", err)
+		e.unsettled.now()
 	}
 }
 
@@ -167,20 +168,29 @@ func (e *Engine) recordSettled(t *store.Tx, s *setup, c store.Carrier, o store.O
 	return e.record(t, s, o.Incident, incident.Engine, kind, incident.Data{Key: o.ID, User: n.User, Channel: n.Channel, Text: text}, at)
 }
 
-// digestLoop settles what processes before this one left, and others.
+// digestLoop settles what processes before this one left, and others, and what
+// could not be settled when it was sent.
 func (e *Engine) digestLoop(ctx context.Context) error {
 	for {
 		e.begins("digests")
 		carriers, err := e.Store.Unsettled(ctx)
-		for _, c := range carriers {
-			if err := e.settleAll(ctx, c); err != nil {
-				e.Log.Error("settle gathered pages", "key", c.Key, "error", err)
-			}
-		}
 		if err != nil && ctx.Err() == nil {
 			e.Log.Error("look for gathered pages", "error", err)
 		}
-		if !sleep(ctx, sweepEvery) {
+		for _, c := range carriers {
+			if failed := e.settleAll(ctx, c); failed != nil {
+				err = failed
+				e.Log.Error("settle gathered pages", "key", c.Key, "error", err)
+			}
+		}
+		pause := time.NewTimer(sweepEvery)
+		if err != nil {
+			pause.Reset(poll)
+		}
+		select {
+		case <-e.unsettled.c:
+		case <-pause.C:
+		case <-ctx.Done():
 			return nil
 		}
 	}

@@ -73,12 +73,13 @@ type Engine struct {
 	behind       atomic.Bool // the clock has more to do than one turn takes
 	reload       waker
 	ready        atomic.Bool
+	over         chan struct{} // closed when the engine is told to end
 	metrics      *metrics
 }
 
 // New makes an engine. Run runs it.
 func New(d Deps) *Engine {
-	e := &Engine{Deps: d, metrics: newMetrics()}
+	e := &Engine{Deps: d, metrics: newMetrics(), over: make(chan struct{})}
 	if e.Log == nil {
 		e.Log = slog.New(slog.DiscardHandler)
 	}
@@ -130,6 +131,7 @@ func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 // returns. The committer outlives the other loops, so that they can store what
 // they know.
 func (e *Engine) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { close(e.over) })()
 	outliving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	var committer sync.WaitGroup
@@ -275,6 +277,27 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return true
 	case <-ctx.Done():
 		return false
+	}
+}
+
+// insist writes a unit that would be forgotten if the database did not take it:
+// it tries again, once a poll, until an instant or the end of the engine. The
+// unit must do nothing, or return store.ErrWritten, if a try before it was
+// written and only its answer was lost.
+func (e *Engine) insist(ctx context.Context, until time.Time, unit func(*store.Tx) error) error {
+	for {
+		err := e.Store.Write(ctx, unit)
+		if errors.Is(err, store.ErrWritten) {
+			return nil
+		}
+		if !errors.Is(err, store.ErrBusy) || now().Add(poll).After(until) {
+			return err
+		}
+		select {
+		case <-time.After(poll):
+		case <-e.over:
+			return err
+		}
 	}
 }
 

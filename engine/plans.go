@@ -90,7 +90,7 @@ func (e *Engine) plan(ctx context.Context, s *setup, inc incident.Incident, run 
 	if err != nil {
 		return err
 	}
-	return e.saveRun(ctx, s, next, func(t *store.Tx) error {
+	return e.saveRun(ctx, next, func(t *store.Tx) error {
 		var lines []string
 		for _, step := range next.Steps {
 			lines = append(lines, step.Plan.Summary...)

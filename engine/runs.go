@@ -19,8 +19,10 @@ const planning = "planning"
 
 const (
 	runLease  = time.Minute
-	runsAtOne = 8 // runs that are worked on at a time
-	planTries = 4 // of reading what a plan needs
+	runMargin = 5 * time.Second // before the end of a lease, when nothing is done any more
+	runsAtOne = 8               // runs that are worked on at a time
+	planTries = 4               // of reading what a plan needs
+	moveTries = 3               // of a move that fails, within a lease
 )
 
 // runs is the state of the loop that carries runbooks out.
@@ -52,7 +54,9 @@ func (e *Engine) runLoop(ctx context.Context) error {
 			working.Go(func() {
 				defer func() { <-slots; e.runs.wake.now() }()
 				e.At(stationRunClaimed)
-				_, err := guarded(e, "runs", func() (struct{}, error) { return struct{}{}, e.move(context.WithoutCancel(ctx), row) })
+				_, err := guarded(e, "runs", func() (struct{}, error) {
+					return struct{}{}, e.carryOn(context.WithoutCancel(ctx), row, at.Add(runLease-runMargin))
+				})
 				e.At(stationRunMoved)
 				if err != nil { // its lease will end, and then it is looked after again
 					e.Log.Error("run", "run", row.ID, "incident", row.Incident, "error", err)
@@ -167,13 +171,23 @@ func (e *Engine) RunByID(ctx context.Context, org, runID string) (runbook.Run, e
 	return runOf(row)
 }
 
-// saveRun writes a run and what goes with it in one transaction.
-func (e *Engine) saveRun(ctx context.Context, s *setup, r runbook.Run, also func(*store.Tx) error) error {
-	row, err := rowOf(r)
+// saveRun writes a run that was moved, and what goes with it, in one transaction.
+// What is known of a step must not be lost because the database had a fault.
+func (e *Engine) saveRun(ctx context.Context, r runbook.Run, also func(*store.Tx) error) error {
+	unit, err := runUnit(r, also)
 	if err != nil {
 		return err
 	}
-	return e.Store.Write(ctx, func(t *store.Tx) error {
+	return e.insist(ctx, now().Add(runLease-runMargin), unit)
+}
+
+// runUnit is the unit that writes a run and what goes with it.
+func runUnit(r runbook.Run, also func(*store.Tx) error) (func(*store.Tx) error, error) {
+	row, err := rowOf(r)
+	if err != nil {
+		return nil, err
+	}
+	return func(t *store.Tx) error {
 		if err := t.SaveRun(row); err != nil {
 			return err
 		}
@@ -184,7 +198,36 @@ func (e *Engine) saveRun(ctx context.Context, s *setup, r runbook.Run, also func
 		}
 		t.Refresh(r.IncidentID)
 		return nil
-	})
+	}, nil
+}
+
+// carryOn moves a claimed run on. A move that fails is tried again soon, from
+// what the database has, and not at the end of the lease: an incident's
+// escalation may wait for it.
+func (e *Engine) carryOn(ctx context.Context, row store.Run, until time.Time) error {
+	for try := 1; ; try++ {
+		err := e.move(ctx, row)
+		if err == nil || try == moveTries || now().Add(poll).After(until) {
+			return err
+		}
+		e.Log.Warn("a move of a run failed, and is tried again", "run", row.ID, "error", err)
+		select {
+		case <-time.After(poll):
+		case <-e.over:
+			return err
+		}
+		is, unread := e.Store.RunByID(ctx, row.Org, row.ID)
+		if unread != nil || is.Attempt != row.Attempt || is.Version != row.Version && !inFlight(is) {
+			return err // it was given back, or is somebody else's
+		}
+		row = is
+	}
+}
+
+// inFlight tells whether a step of a run was begun and has no end.
+func inFlight(row store.Run) bool {
+	r, err := runOf(row)
+	return err == nil && r.State == runbook.Running && r.Current() < len(r.Steps) && r.Steps[r.Current()].InFlight()
 }
 
 // move moves a claimed run on by one move.
@@ -254,7 +297,7 @@ func (e *Engine) saveEnded(ctx context.Context, s *setup, run runbook.Run, at ti
 	if run.Verdict != "" {
 		e.metrics.verdicts.WithLabelValues(string(run.Verdict)).Inc()
 	}
-	return e.saveRun(ctx, s, run, func(t *store.Tx) error {
+	return e.saveRun(ctx, run, func(t *store.Tx) error {
 		for i, step := range run.Steps {
 			if step.EndedAt.Equal(at) {
 				if err := e.stepEnded(t, s, run, i, at); err != nil {

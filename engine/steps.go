@@ -29,7 +29,7 @@ func (e *Engine) step(ctx context.Context, s *setup, inc incident.Incident, run 
 		}
 		return e.endRun(ctx, s, run, runbook.Stop{Reason: err.Error()}, at)
 	}
-	callCtx, cancel := leased(ctx, time.Now().Add(runLease-5*time.Second), func() error { return nil })
+	callCtx, cancel := leased(ctx, time.Now().Add(runLease-runMargin), func() error { return nil })
 	defer cancel()
 	if run.Steps[i].InFlight() { // after a crash, too: Look decides, and nothing is applied again
 		result, err := guarded(e, "runs", func() (runbook.Result, error) {
@@ -55,7 +55,7 @@ func (e *Engine) step(ctx context.Context, s *setup, inc incident.Incident, run 
 	}
 	row.Due = at // when its lease has ended, nothing is in flight: who finds it then looks at once
 	var refused string
-	err = e.Store.Write(ctx, func(t *store.Tx) (err error) { // committed before anything is done
+	err = e.insist(ctx, at.Add(runLease-runMargin), func(t *store.Tx) (err error) { // committed before anything is done
 		if run.State == runbook.Approved { // here, so that of two runs against one target one sees the other
 			if refused, err = s.forbidden(run, t.PastRuns, at); err != nil || refused != "" {
 				return err
@@ -102,7 +102,7 @@ func (e *Engine) saveMoved(ctx context.Context, s *setup, before, next runbook.R
 	if next.State.Final() {
 		return e.saveEnded(ctx, s, next, at)
 	}
-	return e.saveRun(ctx, s, next, func(t *store.Tx) error {
+	return e.saveRun(ctx, next, func(t *store.Tx) error {
 		if next.Steps[i].EndedAt.IsZero() {
 			return nil
 		}

@@ -124,8 +124,12 @@ func (u *unstored) list() (notes []note) {
 func (e *Engine) settle(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
 	for _, n := range e.unstored.list() {
-		if err := e.storeReceipt(ctx, n); errors.Is(err, store.ErrBusy) {
+		err := e.storeReceipt(ctx, n)
+		if errors.Is(err, store.ErrBusy) {
 			return // the next turn of the couriers tries again
+		}
+		if err == nil && n.row.Person != "" {
+			e.tellGathered(ctx, n.row.ID)
 		}
 	}
 	u := e.unstored

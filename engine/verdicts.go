@@ -33,7 +33,7 @@ func (e *Engine) judge(ctx context.Context, s *setup, run runbook.Run) error {
 	if err != nil {
 		return err
 	}
-	return e.Store.Write(ctx, func(t *store.Tx) error { return t.SaveRun(row) })
+	return e.insist(ctx, at.Add(runLease-runMargin), func(t *store.Tx) error { return t.SaveRun(row) })
 }
 
 // watched tells which rule a run is judged on: the one that fired, of which

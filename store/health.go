@@ -20,10 +20,11 @@ type Health struct {
 	Reason string    // while not OK: "full", "read-only", "locked", "gone" or "failing"
 	Err    error     // what the database said last, while not OK
 	Spared bool      // while not OK: there is room, kept for it, for what pages people
+	Once   bool      // while not OK: it failed a single time, and at once; perhaps a connection broke
 }
 
-// Blind tells whether nothing at all can be written.
-func (h Health) Blind() bool { return !h.OK && !h.Spared }
+// Blind tells whether nothing at all can be written, as far as is known.
+func (h Health) Blind() bool { return !h.OK && !h.Spared && !h.Once }
 
 // Why the database takes nothing.
 const (
@@ -91,13 +92,14 @@ func (h *health) note(err error) {
 	default:
 		h.bad++
 		h.now.OK, h.now.Spared, h.now.Err, h.now.Reason = false, false, err, reasonOf(err)
+		h.now.Once = h.bad < shedAfter && (h.now.Reason == Gone || h.now.Reason == Failing) && !errors.Is(err, context.DeadlineExceeded)
 		if before.OK {
 			h.now.Since = h.at()
 		}
 	}
 	after := h.now
 	h.mu.Unlock()
-	if before.OK != after.OK || before.Reason != after.Reason {
+	if before.OK != after.OK || before.Reason != after.Reason || before.Blind() != after.Blind() {
 		h.tell(after)
 	}
 }

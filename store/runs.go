@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
@@ -49,8 +50,9 @@ func (t *Tx) AddRun(r Run) (bool, error) {
 	return n > 0, nil
 }
 
-// SaveRun writes a run that was read at its Version, or returns ErrMoved. A
-// run held under a lease is given back: the lease ends.
+// SaveRun writes a run that was read at its Version, or returns ErrMoved, or
+// ErrWritten if that very row is there already. A run held under a lease is given
+// back: the lease ends.
 func (t *Tx) SaveRun(r Run) error {
 	res, err := t.exec("save run "+r.ID, `
 		UPDATE runs SET state = $3, due = $4, started_at = $5, body = $6, ended_at = $7, version = version + 1, lease_until = 0, holder = ''
@@ -59,10 +61,33 @@ func (t *Tx) SaveRun(r Run) error {
 		return err
 	}
 	if n, _ := res.RowsAffected(); n == 0 {
-		return fmt.Errorf("save run %s: %w", r.ID, ErrMoved)
+		return fmt.Errorf("save run %s: %w", r.ID, t.movedRun(r))
 	}
 	t.b.woken.Runs = true
 	return nil
+}
+
+// movedRun tells why a run is not at its Version any more: ErrMoved, or
+// ErrWritten.
+func (t *Tx) movedRun(r Run) error {
+	rows, err := t.b.c.query(t.b.ctx, `SELECT version, state, body FROM runs WHERE id = $1`, r.ID)
+	if err != nil {
+		return t.b.fail("a run that moved", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var is Run
+		if err := rows.Scan(&is.Version, &is.State, &is.Body); err != nil {
+			return t.b.fail("a run that moved", err)
+		}
+		if is.Version == r.Version+1 && is.State == r.State && bytes.Equal(is.Body, r.Body) {
+			return ErrWritten
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return t.b.fail("a run that moved", err)
+	}
+	return ErrMoved
 }
 
 // HoldRun is SaveRun, but keeps the lease until the given instant: a step is

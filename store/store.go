@@ -34,6 +34,7 @@ var (
 	ErrMoved    = errors.New("changed meanwhile") // someone saved it after it was read
 	ErrExists   = errors.New("exists already")
 	ErrBusy     = errors.New("the database is not available") // worth another try later
+	ErrWritten  = errors.New("written before")                // by an earlier try, whose answer was lost
 )
 
 //go:embed migrations/*.sql
