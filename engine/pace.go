@@ -33,6 +33,9 @@ type Pace struct {
 	EditFor time.Duration
 	// Audit is the time between two looks of the auditor: 15 s.
 	Audit time.Duration
+	// Check is the least time between the checks of two tables of SQLite's file:
+	// a minute.
+	Check time.Duration
 	// Jitter returns a random part of a duration, from 0 to the whole. What was
 	// put off together must not come back together.
 	Jitter func(most time.Duration) time.Duration
@@ -52,6 +55,7 @@ func (p Pace) filled() Pace {
 	standard(&p.GiveUp, 24*time.Hour)
 	standard(&p.EditFor, 6*time.Hour)
 	standard(&p.Audit, auditEvery)
+	standard(&p.Check, time.Minute)
 	if p.Tries <= 0 {
 		p.Tries = 3
 	}

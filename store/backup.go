@@ -123,6 +123,9 @@ func backupSQLite(ctx context.Context, path string, to io.Writer, o BackupOption
 		return archive.Summary{}, fmt.Errorf("backup: %w", err)
 	}
 	defer conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+	if err := checkAll(ctx, conn, path); err != nil { // a damaged one could be read with rows left out
+		return archive.Summary{}, err
+	}
 	e, err := sqlite.begin(ctx, conn, to, o)
 	if err != nil {
 		return archive.Summary{}, err

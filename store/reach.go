@@ -32,7 +32,7 @@ func Reach(ctx context.Context, address string) error {
 // database does not answer, has no room, or somebody holds it. A wrong password,
 // a folder that is not there, or a schema that does not fit stay as they are.
 func WorthWaiting(err error) bool {
-	if errors.Is(err, ErrSchema) || errors.Is(err, context.Canceled) {
+	if errors.Is(err, ErrSchema) || errors.Is(err, ErrDamaged) || errors.Is(err, context.Canceled) {
 		return false
 	}
 	if e, ok := errors.AsType[*sqlitedriver.Error](err); ok {

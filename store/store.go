@@ -85,6 +85,7 @@ var postgres = dialect{name: "postgres", driver: "pgx", goose: goose.DialectPost
 func Open(ctx context.Context, address string, log *slog.Logger) (*Store, error) {
 	s := &Store{log: log, queue: newQueue(), health: newHealth(), wake: func(Woken) {}, still: func(incident.Status) []string { return nil }, budget: func(string) (b incident.Budget, limited bool) { return }, at: func(string) {}}
 	var err error
+	deep := false
 	switch {
 	case strings.HasPrefix(address, "postgres://"), strings.HasPrefix(address, "postgresql://"):
 		err = s.openPostgres(address)
@@ -97,20 +98,36 @@ func Open(ctx context.Context, address string, log *slog.Logger) (*Store, error)
 	case strings.Contains(address, "://"):
 		return nil, fmt.Errorf("database %q: want :memory:, postgres://… or a file path", scheme(address))
 	default:
-		err = s.openSQLite(address)
+		if deep, err = whole(address, log); err == nil {
+			err = s.openSQLite(address)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	if err := s.durable(ctx); err != nil {
+	if err := s.begin(ctx, deep); err != nil {
 		s.Close()
-		return nil, fmt.Errorf("open database: %w", err)
-	}
-	if err := s.migrate(ctx); err != nil {
-		s.Close()
-		return nil, err
+		return nil, asDamaged(s.file, err)
 	}
 	return s, nil
+}
+
+// begin looks whether the database can be worked with, and brings its schema up
+// to date. Deep means that all of a SQLite file is to be read before.
+func (s *Store) begin(ctx context.Context, deep bool) error {
+	if err := s.durable(ctx); err != nil {
+		return fmt.Errorf("open database: %w", err)
+	}
+	if deep {
+		s.log.Warn("the database is shorter than its log says; all of it is read before anything is served", "file", s.file)
+		if err := checkAll(ctx, s.write, s.file); err != nil {
+			return err
+		}
+	}
+	if err := s.migrate(ctx); err != nil || s.file == "" {
+		return err
+	}
+	return s.checkRoots(ctx)
 }
 
 // sqlitePragmas: FULL, because 202 promises "on disk"; temp_store in memory,

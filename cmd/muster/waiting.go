@@ -40,7 +40,7 @@ func (s *server) openStore(ctx context.Context, o serveOptions, network *wire.Cl
 		return nil
 	}
 	teller := o.emergency(network)
-	if errors.Is(err, store.ErrSchema) {
+	if errors.Is(err, store.ErrSchema) || errors.Is(err, store.ErrDamaged) {
 		o.tellRefusal(ctx, teller, err)
 	}
 	if !store.WorthWaiting(err) {
