@@ -301,6 +301,9 @@ func TestTwoEngines(t *testing.T) {
 	}
 	wg.Wait()
 	both[0].wait("300 pages", 20*time.Second, func() bool { return len(p.pages("")) >= 300 })
+	both[0].wait("300 receipts", 20*time.Second, func() bool {
+		return number(t, address, `SELECT count(*) FROM outbox WHERE state = 'sent'`) == 300
+	})
 	time.Sleep(1500 * time.Millisecond) // for one too many
 	keys := map[string]int{}
 	for _, s := range p.pages("") {
@@ -506,6 +509,7 @@ func TestAckWhileClaimed(t *testing.T) {
 // TestGivesUp lets a receiver fail for days: a page is tried for one day and
 // told of as failed, an edit for six hours.
 func TestGivesUp(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var down atomic.Bool
 		p := &probe{behave: func(_ context.Context, address string, m notify.Message) error {

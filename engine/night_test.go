@@ -38,12 +38,14 @@ var update = flag.Bool("update", false, "rewrite the stories with what happens n
 // network, with a real SQLite, on the fake clock of synctest. A line that
 // begins with "-" is what somebody does; the others are what Muster did.
 func TestNights(t *testing.T) {
+	t.Parallel()
 	files, err := filepath.Glob("testdata/nights/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no stories", err)
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			t.Parallel()
 			want, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)

@@ -211,6 +211,7 @@ func (c *cell) discreet(inc string) {
 // real sockets: whoever is to be paged is paged by another way, others are not
 // disturbed, the timeline tells, and when the fault ends it works again.
 func TestProviders(t *testing.T) {
+	t.Parallel()
 	rounds := 1
 	if os.Getenv("MUSTER_LONG") != "" {
 		rounds = 100

@@ -144,7 +144,22 @@ func (e *Engine) ruleLoop(ctx context.Context) error {
 			}
 		}
 		e.ruleTurn(ctx, batches)
+		tick.Reset(e.nextTurn(tails))
 	}
+}
+
+// nextTurn is when rules are moved on again if no lines come: where nothing is
+// watched, that is seldom.
+func (e *Engine) nextTurn(tails []*tailing) time.Duration {
+	for _, s := range e.setups.Load().byID {
+		if len(s.doc.Rules) > 0 {
+			return logTurn
+		}
+	}
+	if len(tails) > 0 {
+		return logTurn
+	}
+	return poll
 }
 
 // queued takes what else waits, up to a bound.

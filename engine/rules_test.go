@@ -125,6 +125,7 @@ func TestRule(t *testing.T) {
 // TestRuleOverRestarts counts one window before and after a restart, graceful
 // or by a kill: nothing is paged for what is counted twice, nothing is missed.
 func TestRuleOverRestarts(t *testing.T) {
+	t.Parallel()
 	for _, kill := range []bool{false, true} {
 		t.Run(fmt.Sprintf("kill=%v", kill), func(t *testing.T) {
 			onBoth(t, func(t *testing.T, address string) {

@@ -343,6 +343,7 @@ func TestRollback(t *testing.T) {
 
 // TestReject, and the other ways in which nothing is done.
 func TestNothingIsDone(t *testing.T) {
+	t.Parallel()
 	sqlite := func(t *testing.T, books string) *world {
 		t.Parallel()
 		return newWorld(t, filepath.Join(t.TempDir(), "muster.db"), books)
@@ -501,6 +502,7 @@ runbooks:
 // and once before. Another engine on the same database never asks again: it
 // looks, and goes on or leaves it to people.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		name    string
 		done    bool // GitLab did it

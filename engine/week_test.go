@@ -30,7 +30,7 @@ func (accepting) RoundTrip(r *http.Request) (*http.Response, error) {
 // end, log lines, applies. At its end there are as many goroutines as after the
 // second day, and the heap is as large.
 func TestWeek(t *testing.T) {
-	hours, early := 12, 3
+	hours, early := 8, 2
 	if os.Getenv("MUSTER_LONG") != "" {
 		hours, early = 7*24, 2*24
 	}
