@@ -28,7 +28,6 @@ const (
 type couriers struct {
 	wake      waker
 	detours   waker // of the loop that passes pages on
-	unsettled waker // of the loop that tells what became of gathered pages
 	mu        sync.Mutex
 	inFlight  map[string]int // by destination
 	sum       int
@@ -39,7 +38,7 @@ type couriers struct {
 }
 
 func newCouriers() couriers {
-	return couriers{wake: newWaker(), detours: newWaker(), unsettled: newWaker(), inFlight: map[string]int{}, last: map[string]chan struct{}{}, known: map[string]*health{}}
+	return couriers{wake: newWaker(), detours: newWaker(), inFlight: map[string]int{}, last: map[string]chan struct{}{}, known: map[string]*health{}}
 }
 
 // courierLoop claims what is due and sends it, each row in a goroutine of its
@@ -209,7 +208,7 @@ func (e *Engine) deliver(ctx context.Context, o store.Outgoing, before <-chan st
 		e.failed(ctx, o, err)
 	}
 	if o.Person != "" {
-		e.tellGathered(ctx, o.ID)
+		e.settling.ended(o.ID)
 	}
 }
 

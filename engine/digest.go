@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/musterhq/muster/incident"
@@ -102,55 +104,60 @@ func (e *Engine) digestMessage(s *setup, o store.Outgoing, d store.Digest) notif
 	return m
 }
 
-// tellGathered stores with each page that was gathered into a row what became of that
-// row, if it has an end: the timeline of each incident tells that its page went
-// with a digest.
-func (e *Engine) tellGathered(ctx context.Context, key string) {
-	carries, err := e.Store.Carries(ctx, key)
-	if err == nil && carries {
-		var c store.Carrier
-		if c, err = e.Store.Carrier(ctx, key); err == nil {
-			err = e.settleAll(ctx, c)
-		}
-	}
-	if err != nil { // the sweep finds it
-		e.Log.Error("settle gathered pages", "key", key, "error", err)
-		e.unsettled.now()
-	}
+// settling is what the loop of the digests has to do: the keys of rows into which
+// pages may have been gathered, and which may have an end.
+type settling struct {
+	wake waker
+	mu   sync.Mutex
+	keys []string
 }
 
-// settleAll settles the pages of a carrier, some with each transaction.
-func (e *Engine) settleAll(ctx context.Context, c store.Carrier) error {
+// ended says that a send has ended. The hand that sent does not settle: its
+// destination would seem to be slow.
+func (w *settling) ended(key string) {
+	w.mu.Lock()
+	w.keys = append(w.keys, key)
+	w.mu.Unlock()
+	w.wake.now()
+}
+
+func (w *settling) take() (keys []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	keys, w.keys = w.keys, nil
+	return keys
+}
+
+// settleSome settles some pages of a carrier, so that the timeline of each
+// incident tells that its page went with a digest, and tells whether there may be
+// more.
+func (e *Engine) settleSome(ctx context.Context, c store.Carrier) (more bool, err error) {
 	state := map[string]string{"sent": "digested", "failed": "failed", "cancelled": "cancelled", "quarantined": "pending", "": "pending"}[c.State]
 	if state == "" {
-		return nil // it has no end yet
+		return false, nil // it has no end yet
 	}
 	s, err := e.setup(c.Org)
 	if err != nil {
-		return err
+		return false, err
 	}
-	for {
-		var settled []store.Outgoing
-		err := e.Store.Write(ctx, func(t *store.Tx) (err error) {
-			at := now()
-			if settled, err = t.Settle(c.Key, state, at, settleBatch); err != nil {
-				return err
-			}
-			for _, o := range settled {
-				if err := e.recordSettled(t, s, c, o, state, at); err != nil { // an incident that cannot be read; a fault of the database fails the unit
-					e.Log.Error("tell of a gathered page", "key", o.ID, "error", err)
-				}
-			}
-			return nil
-		})
-		if err != nil {
+	var settled []store.Outgoing
+	err = e.Store.Write(ctx, func(t *store.Tx) (err error) {
+		at := now()
+		if settled, err = t.Settle(c.Key, state, at, settleBatch); err != nil {
 			return err
 		}
-		e.metrics.gathered.WithLabelValues(state).Add(float64(len(settled)))
-		if len(settled) < settleBatch {
-			return nil
+		for _, o := range settled {
+			if err := e.recordSettled(t, s, c, o, state, at); err != nil { // an incident that cannot be read; a fault of the database fails the unit
+				e.Log.Error("tell of a gathered page", "key", o.ID, "error", err)
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return false, err
 	}
+	e.metrics.gathered.WithLabelValues(state).Add(float64(len(settled)))
+	return len(settled) == settleBatch, nil
 }
 
 // recordSettled tells an incident's timeline what became of a gathered page.
@@ -168,29 +175,46 @@ func (e *Engine) recordSettled(t *store.Tx, s *setup, c store.Carrier, o store.O
 	return e.record(t, s, o.Incident, incident.Engine, kind, incident.Data{Key: o.ID, User: n.User, Channel: n.Channel, Text: text}, at)
 }
 
-// digestLoop settles what processes before this one left, and others, and what
-// could not be settled when it was sent.
+// digestLoop settles what was gathered into the rows that this process sends, and
+// now and then what others left. It is the only one that does, some pages of each
+// carrier in turn, so that no commit is long.
 func (e *Engine) digestLoop(ctx context.Context) error {
+	var carriers []store.Carrier
+	var sweep time.Time
 	for {
 		e.begins("digests")
-		carriers, err := e.Store.Unsettled(ctx)
-		if err != nil && ctx.Err() == nil {
-			e.Log.Error("look for gathered pages", "error", err)
+		ended, err := e.Store.Ended(ctx, e.settling.take())
+		if at := now(); !at.Before(sweep) {
+			sweep = at.Add(sweepEvery)
+			left, fault := e.Store.Unsettled(ctx)
+			ended, err = append(ended, left...), cmp.Or(err, fault)
 		}
-		for _, c := range carriers {
-			if failed := e.settleAll(ctx, c); failed != nil {
-				err = failed
-				e.Log.Error("settle gathered pages", "key", c.Key, "error", err)
+		if err != nil { // the next sweep finds them
+			sweep = now().Add(poll)
+			if ctx.Err() == nil {
+				e.Log.Error("look for gathered pages", "error", err)
 			}
 		}
-		pause := time.NewTimer(sweepEvery)
-		if err != nil {
-			pause.Reset(poll)
+		for _, c := range ended {
+			if !slices.Contains(carriers, c) {
+				carriers = append(carriers, c)
+			}
 		}
-		select {
-		case <-e.unsettled.c:
-		case <-pause.C:
-		case <-ctx.Done():
+		open := carriers[:0]
+		for _, c := range carriers {
+			if ctx.Err() != nil { // the next process goes on
+				return nil
+			}
+			more, err := e.settleSome(ctx, c)
+			if err != nil {
+				sweep = now().Add(poll)
+				e.Log.Error("settle gathered pages", "key", c.Key, "error", err)
+			}
+			if more {
+				open = append(open, c)
+			}
+		}
+		if carriers = open; len(carriers) == 0 && !e.rest(ctx, e.settling.wake, sweep) {
 			return nil
 		}
 	}

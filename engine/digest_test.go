@@ -8,9 +8,11 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/musterhq/muster/engine"
 	"github.com/musterhq/muster/event"
 	"github.com/musterhq/muster/incident"
 	"github.com/musterhq/muster/notify"
@@ -154,6 +156,57 @@ func backlog(t *testing.T, address string, items int, within time.Duration) {
 		t.Errorf("%d timelines tell of a digest, %d incidents went in one, of %d", told, digested, items)
 	}
 	t.Logf("%d items: the newest critical first within %v, drained in %v, %d sends", items, firstPage.Round(time.Millisecond), drained.Round(time.Millisecond), len(p.sent("")))
+}
+
+// TestSettlingHoldsNoHand: digests of thousands of pages leave for eight people by one
+// connection while each commit is slow. What the timelines are told of them
+// takes long, but the connection is not slow: no page takes another way.
+func TestSettlingHoldsNoHand(t *testing.T) {
+	const people, each = 8, 600 // as many people as a destination has hands
+	onBoth(t, func(t *testing.T, address string) {
+		p := &probe{}
+		var slow atomic.Bool
+		r := start(t, address, options{channels: []notify.Kind{p.kind()}, pace: engine.Pace{Stall: 1200 * time.Millisecond}, at: func(station string) {
+			if station == "flushed" && slow.Load() {
+				time.Sleep(300 * time.Millisecond)
+			}
+		}})
+		r.apply(outage(people))
+		from, err := r.SenderByKey("the-only-key")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for first := 0; first < people*each; first += 200 {
+			var events []event.Event
+			for i := first; i < first+200; i++ {
+				events = append(events, event.Event{Action: event.Trigger, Key: fmt.Sprint("k", i), Title: "t", Service: fmt.Sprint("s", i%people), Severity: event.SeverityError})
+			}
+			if _, err := r.Intake(t.Context(), from, events, []byte("{}")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		slow.Store(true)
+		r.wait("each has a digest", 30*time.Second, func() bool {
+			return number(t, address, `SELECT count(DISTINCT person) FROM outbox WHERE incident = '' AND state = 'sent'`) == people
+		})
+		time.Sleep(3 * time.Second)
+		slow.Store(false)
+		const left = `SELECT count(*) FROM outbox WHERE state = 'gathered' AND carrier IN (SELECT id FROM outbox WHERE state = 'sent')`
+		r.wait("all timelines tell of the digests", 60*time.Second, func() bool { return number(t, address, left) == 0 })
+		for query, want := range map[string]int64{
+			`SELECT count(*) FROM outbox WHERE passed > 0`:                                      0,
+			`SELECT count(*) FROM outbox WHERE contact = 'b' AND state = 'sent'`:                0,
+			`SELECT count(*) FROM timeline WHERE kind = 'notify_delayed'`:                       0,
+			`SELECT count(DISTINCT incident) FROM timeline WHERE body LIKE '%"within digest/%'`: number(t, address, `SELECT count(DISTINCT incident) FROM outbox WHERE state = 'digested'`),
+		} {
+			if n := number(t, address, query); n != want {
+				t.Errorf("%s: %d, want %d", query, n, want)
+			}
+		}
+		if log := r.log.String(); strings.Contains(log, "a connection fails") {
+			t.Error("the connection was taken for one that fails")
+		}
+	})
 }
 
 // TestDigestWaits: a digest that waits is neither stuck to the auditor, nor are

@@ -69,6 +69,7 @@ type Engine struct {
 	emergency    *Emergency
 	contactsKept []byte // in the file, as loading knows
 	unstored     *unstored
+	settling     settling
 	clock        waker
 	behind       atomic.Bool // the clock has more to do than one turn takes
 	reload       waker
@@ -89,6 +90,7 @@ func New(d Deps) *Engine {
 	e.Pace = e.Pace.filled()
 	e.clock, e.reload = newWaker(), newWaker()
 	e.couriers = newCouriers()
+	e.settling.wake = newWaker()
 	e.runs = newRuns()
 	e.rules = newRules()
 	e.unstored = newUnstored()

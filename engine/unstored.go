@@ -129,7 +129,7 @@ func (e *Engine) settle(ctx context.Context) {
 			return // the next turn of the couriers tries again
 		}
 		if err == nil && n.row.Person != "" {
-			e.tellGathered(ctx, n.row.ID)
+			e.settling.ended(n.row.ID)
 		}
 	}
 	u := e.unstored

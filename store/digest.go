@@ -371,13 +371,6 @@ func (s *Store) Digest(ctx context.Context, org, key string, limit int) (Digest,
 	return d, rows.Err()
 }
 
-// Carries tells whether pages were gathered into a row and wait for what
-// becomes of it.
-func (s *Store) Carries(ctx context.Context, key string) (carries bool, err error) {
-	err = s.read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM outbox WHERE state = 'gathered' AND carrier = $1)`, key).Scan(&carries)
-	return carries, wrap("gathered pages", err)
-}
-
 // Settle stores what became of pages that were gathered into a row, up to limit
 // of them, and returns them: "digested" if their carrier was sent, "failed" or
 // "cancelled" like it, or "pending" if they must be judged anew.
@@ -438,30 +431,38 @@ type Carrier struct {
 	Org               string // of the pages
 }
 
-// Carrier returns what became of a row into which pages were gathered.
-func (s *Store) Carrier(ctx context.Context, key string) (Carrier, error) {
-	c := Carrier{Key: key}
-	err := s.read.QueryRowContext(ctx, `SELECT state, error, org FROM outbox WHERE id = $1`, key).Scan(&c.State, &c.Error, &c.Org)
-	return c, notFound("carrier "+key, err)
+// Ended lists those of some rows that carry gathered pages and have an end.
+func (s *Store) Ended(ctx context.Context, keys []string) (list []Carrier, err error) {
+	err = inLists(keys, func(ids []any) error {
+		return s.carriers(ctx, &list, `
+			SELECT id, state, error, org FROM outbox AS c
+			WHERE id IN (`+marks(len(ids), 1)+`) AND state <> 'pending' AND EXISTS (SELECT 1 FROM outbox AS g WHERE g.state = 'gathered' AND g.carrier = c.id)`, ids...)
+	})
+	return list, err
 }
 
 // Unsettled lists the carriers that have an end, while their pages have none
 // yet: the process that sent them has died.
 func (s *Store) Unsettled(ctx context.Context) (list []Carrier, err error) {
-	rows, err := s.read.QueryContext(ctx, `
+	err = s.carriers(ctx, &list, `
 		SELECT g.carrier, COALESCE(c.state, ''), COALESCE(c.error, ''), (SELECT min(org) FROM outbox WHERE state = 'gathered' AND carrier = g.carrier)
 		FROM (SELECT DISTINCT carrier FROM outbox WHERE state = 'gathered') AS g LEFT JOIN outbox AS c ON c.id = g.carrier
 		WHERE COALESCE(c.state, '') <> 'pending'`)
+	return list, err
+}
+
+func (s *Store) carriers(ctx context.Context, list *[]Carrier, query string, args ...any) error {
+	rows, err := s.read.QueryContext(ctx, query, args...)
 	if err != nil {
-		return nil, fmt.Errorf("carriers: %w", err)
+		return fmt.Errorf("carriers: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var c Carrier
 		if err := rows.Scan(&c.Key, &c.State, &c.Error, &c.Org); err != nil {
-			return nil, fmt.Errorf("carriers: %w", err)
+			return fmt.Errorf("carriers: %w", err)
 		}
-		list = append(list, c)
+		*list = append(*list, c)
 	}
-	return list, rows.Err()
+	return wrap("carriers", rows.Err())
 }
