@@ -28,6 +28,7 @@ type pager struct {
 // A page is one request that reached the pager.
 type page struct {
 	at       time.Time
+	path     string
 	id       string // the header webhook-id
 	incident string
 	repeat   int
@@ -57,7 +58,7 @@ func (p *pager) pages() []page {
 			Repeat   int
 			Incident struct{ ID string }
 		}
-		got := page{at: r.At, id: r.ID}
+		got := page{at: r.At, path: r.Path, id: r.ID}
 		if err := json.Unmarshal(r.Body, &body); err != nil {
 			got.wrong = err.Error()
 		} else if r.Err != nil {
