@@ -139,10 +139,7 @@ func distinct(pages []Outgoing) bool {
 // on its way.
 func (p judging) recent() (list []incident.Interrupt, err error) {
 	since := p.now - p.budget.Per.Microseconds()
-	err = p.each("recent interrupts", `
-		SELECT done_at, contact, severity FROM outbox WHERE state = 'sent' AND person = $1 AND done_at > $5
-		UNION ALL
-		SELECT $2, contact, severity FROM outbox WHERE state = 'pending' AND person = $1 AND person <> '' AND lease_until > $2 AND NOT `+mineToo,
+	err = p.each("recent interrupts", recentInterrupts,
 		func(rows *sql.Rows) error {
 			var at, severity int64
 			var r incident.Interrupt
@@ -155,6 +152,12 @@ func (p judging) recent() (list []incident.Interrupt, err error) {
 		}, p.person, p.now, p.until, p.t.b.c.s.replica, since)
 	return list, err
 }
+
+// recentInterrupts says that there is a person, as the indexes of persons do.
+const recentInterrupts = `
+	SELECT done_at, contact, severity FROM outbox WHERE state = 'sent' AND person = $1 AND person <> '' AND done_at > $5
+	UNION ALL
+	SELECT $2, contact, severity FROM outbox WHERE state = 'pending' AND person = $1 AND person <> '' AND lease_until > $2 AND NOT ` + mineToo
 
 // waiting lists what is due for the person, by contact method, and counts the
 // pages in it.

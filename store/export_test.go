@@ -34,9 +34,13 @@ func (t *Tx) Ask(query string) (value string, err error) {
 // Reader gives one of the readers' connections to a test alone.
 func (s *Store) Reader(ctx context.Context) (*sql.Conn, error) { return s.read.Conn(ctx) }
 
-// NextDueText is the statement of NextDue, for tests that ask how it is carried
-// out.
-const NextDueText = nextDue
+// Statements that are carried out at each turn of the couriers, for tests that
+// ask how.
+const (
+	NextDueText         = nextDue
+	DueDestinationsText = dueDestinations
+	InterruptsText      = recentInterrupts
+)
 
 // TurnLock is the number of the lock that goes with a turn.
 const TurnLock = turnLock

@@ -61,7 +61,7 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest 
 		if !living {
 			return ErrDeclaredDead
 		}
-		destinations, err := t.waiting()
+		destinations, err := t.waiting(now)
 		if err != nil {
 			return err
 		}
@@ -102,18 +102,12 @@ func (t *Tx) Unclaim(until time.Time) error {
 	return err
 }
 
-// waiting lists the destinations of pending rows. It reads one row of the index
-// for each, however many are pending: a destination with a long backlog must not
-// slow down the commits of all others.
-func (t *Tx) waiting() (list []string, err error) {
-	rows, err := t.b.c.query(t.b.ctx, `
-		WITH RECURSIVE waiting (destination) AS (
-			SELECT min(destination) FROM outbox WHERE state = 'pending'
-			UNION ALL
-			SELECT (SELECT min(destination) FROM outbox WHERE state = 'pending' AND destination > waiting.destination)
-			FROM waiting WHERE destination IS NOT NULL
-		)
-		SELECT destination FROM waiting WHERE destination IS NOT NULL`)
+// waiting lists the destinations of rows that are due. It reads a row or two of the
+// indexes for each, however many are pending: a destination with a long backlog
+// must not slow down the commits of all others, and a claim is as long a text as
+// there are destinations.
+func (t *Tx) waiting(now time.Time) (list []string, err error) {
+	rows, err := t.b.c.query(t.b.ctx, dueDestinations, now.UnixMicro())
 	if err != nil {
 		return nil, t.b.fail("waiting destinations", err)
 	}
@@ -130,6 +124,19 @@ func (t *Tx) waiting() (list []string, err error) {
 	}
 	return list, nil
 }
+
+const dueDestinations = `
+	WITH RECURSIVE waiting (destination) AS (
+		SELECT min(destination) FROM outbox WHERE state = 'pending' AND lease_until = 0
+		UNION ALL
+		SELECT (SELECT min(destination) FROM outbox WHERE state = 'pending' AND lease_until = 0 AND destination > waiting.destination)
+		FROM waiting WHERE destination IS NOT NULL
+	)
+	SELECT destination FROM waiting WHERE destination IS NOT NULL
+		AND (SELECT min(due) FROM outbox WHERE state = 'pending' AND lease_until = 0 AND destination = waiting.destination) <= $1
+	UNION
+	SELECT destination FROM outbox WHERE state = 'pending' AND lease_until > 0 AND lease_until <= $1
+	ORDER BY 1`
 
 // claim leases the first rows of some destinations: those due longest, but half
 // of the hands go to the newest pages that are critical, which after an outage

@@ -619,8 +619,9 @@ func testNotificationMachine(t *testing.T, f fixture) {
 }
 
 // testNextDueByIndex: ten thousand pages that wait cost nothing, although each
-// loop asks for the first of them before it sleeps. PostgreSQL decides by what
-// it knows of the table; SQLite by the statement alone, so that one is asked.
+// loop asks for the first of them before it sleeps, and ten thousand that were
+// gathered nobody's next one. PostgreSQL decides by what it knows of the table;
+// SQLite by the statement alone, so that one is asked.
 func testNextDueByIndex(t *testing.T, f fixture) {
 	if f.kind != "file" {
 		return
@@ -630,8 +631,17 @@ func testNextDueByIndex(t *testing.T, f fixture) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	for _, busy := range []string{"", " AND destination NOT IN ('x')"} {
-		rows, err := db.Query("EXPLAIN QUERY PLAN " + fmt.Sprintf(store.NextDueText, busy))
+	waiting, persons := []string{"outbox_free", "outbox_leased"}, []string{"outbox_interrupts", "outbox_of_person"}
+	for _, tt := range []struct {
+		text    string
+		indexes []string
+	}{
+		{fmt.Sprintf(store.NextDueText, ""), waiting},
+		{fmt.Sprintf(store.NextDueText, " AND destination NOT IN ('x')"), waiting},
+		{store.DueDestinationsText, waiting},
+		{store.InterruptsText, persons},
+	} {
+		rows, err := db.Query("EXPLAIN QUERY PLAN "+tt.text, 1, 2, 3, 4, 5)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -642,7 +652,7 @@ func testNextDueByIndex(t *testing.T, f fixture) {
 			if err := rows.Scan(&a, &b, &c, &plan); err != nil {
 				t.Fatal(err)
 			}
-			if strings.Contains(plan, "outbox") && !strings.Contains(plan, "outbox_free") && !strings.Contains(plan, "outbox_leased") {
+			if strings.Contains(plan, "outbox") && !slices.ContainsFunc(tt.indexes, func(index string) bool { return strings.Contains(plan, index) }) {
 				t.Errorf("it reads more than it needs: %s", plan)
 			}
 		}
