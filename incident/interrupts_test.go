@@ -238,8 +238,14 @@ func TestJudge(t *testing.T) {
 		{"and that does not wait", ago("slack", false, 9*m, 8*m, 7*m, 6*m, time.Second), []incident.Queue{{Contact: "slack", Pages: 9, Critical: 1}},
 			[]incident.Call{{Contact: "slack", Singles: 1}}, 6 * m},
 		{"contact methods take turns", ago("slack", true, 9*m, 8*m, 7*m, 3*m),
-			[]incident.Queue{{Contact: "phone", Pages: 4, Digest: true}, {Contact: "slack", Pages: 4, Digest: true}},
+			[]incident.Queue{{Contact: "slack", Pages: 4, Digest: true}, {Contact: "phone", Pages: 4, Digest: true}},
 			[]incident.Call{{Contact: "phone", Digest: true}}, 5 * m},
+		{"two in ten seconds, and no third", ago("slack", true, 2*time.Second, 4*time.Second), []incident.Queue{{Contact: "slack", Pages: 1}}, nil, 10 * time.Second},
+		{"slowly, one by one", ago("slack", false, 3*m, 2*m), []incident.Queue{{Contact: "slack", Pages: 1}}, []incident.Call{{Contact: "slack", Singles: 1}}, 0},
+		{"told of what is critical, the next such are gathered", ago("slack", true, m), []incident.Queue{{Contact: "slack", Pages: 5, Critical: 2}}, nil, 10 * time.Second},
+		{"but not for having been told long ago", ago("slack", true, 20*m), []incident.Queue{{Contact: "slack", Pages: 5, Critical: 2}},
+			[]incident.Call{{Contact: "slack", Singles: 1}}, 10 * time.Second},
+		{"of a budget that was larger", ago("slack", false, 14*m, 13*m, 12*m, 11*m, 10*m, 9*m), []incident.Queue{{Contact: "slack", Pages: 3, Critical: 1}}, nil, 2 * m},
 	} {
 		j := six.Judge(now, tt.recent, tt.waiting)
 		want := incident.Judgement{Calls: tt.calls}
