@@ -192,7 +192,8 @@ func TestSettlingHoldsNoHand(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		slow.Store(false)
 		const left = `SELECT count(*) FROM outbox WHERE state = 'gathered' AND carrier IN (SELECT id FROM outbox WHERE state = 'sent')`
-		r.wait("all timelines tell of the digests", 60*time.Second, func() bool { return number(t, address, left) == 0 })
+		r.wait("all timelines tell of the digests", 30*time.Second, // the sweep would find them within a minute
+			func() bool { return number(t, address, left) == 0 })
 		for query, want := range map[string]int64{
 			`SELECT count(*) FROM outbox WHERE passed > 0`:                                      0,
 			`SELECT count(*) FROM outbox WHERE contact = 'b' AND state = 'sent'`:                0,
@@ -234,6 +235,13 @@ func TestDigestWaits(t *testing.T) {
 			t.Errorf("%d digests wait, want 1", n)
 		}
 
+		// One that became due and may not leave is put off, and not asked about in a loop.
+		sqlOn(t, address, fmt.Sprintf(`UPDATE outbox SET due = %d WHERE incident = '' AND state = 'pending'`, time.Now().UnixMicro()))
+		r.trigger("the-only-key", "k", "t")
+		r.wait("the digest is put off, with one page more", 20*time.Second, func() bool {
+			return number(t, address, gathered) == 5 && number(t, address, fmt.Sprintf(digests+` AND due > %d`, time.Now().Add(5*time.Second).UnixMicro())) == 1
+		})
+
 		db := openSQL(t, address)
 		defer db.Close()
 		blind := store.Outgoing{Attempt: 1}
@@ -251,8 +259,8 @@ func TestDigestWaits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := number(t, address, gathered); n != 3 {
-			t.Errorf("%d pages are gathered, want 3", n)
+		if n := number(t, address, gathered); n != 4 {
+			t.Errorf("%d pages are gathered, want 4", n)
 		}
 		if n := number(t, address, `SELECT count(*) FROM outbox WHERE state = 'sent' AND contact = 'a'`); n != 2 {
 			t.Errorf("%d pages were sent, want 2", n)
@@ -265,7 +273,7 @@ func TestDigestWaits(t *testing.T) {
 		)
 		r.trigger("the-only-key", "another", "t")
 		r.wait("the others are gathered, too", 20*time.Second, func() bool {
-			return number(t, address, `SELECT count(*) FROM outbox WHERE state = 'gathered' AND contact = 'b'`) == 4 &&
+			return number(t, address, `SELECT count(*) FROM outbox WHERE state = 'gathered' AND contact = 'b'`) == 5 &&
 				number(t, address, `SELECT count(*) FROM outbox WHERE state = 'quarantined'`) == 1
 		})
 	})
