@@ -65,7 +65,7 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, limit, perDest 
 		if err != nil {
 			return err
 		}
-		destinations = slices.DeleteFunc(destinations, func(d string) bool { return slices.Contains(busy, d) })
+		destinations = slices.DeleteFunc(destinations, func(d dueAt) bool { return slices.Contains(busy, d.destination) })
 		for some := range slices.Chunk(destinations, 400) { // SQLite joins 500 queries at most
 			rows, err := t.claim(now, until, limit-len(claimed), perDest, some, narrow, company)
 			if err != nil {
@@ -102,19 +102,25 @@ func (t *Tx) Unclaim(until time.Time) error {
 	return err
 }
 
+// A dueAt is a destination with rows that are due.
+type dueAt struct {
+	destination string
+	since       int64 // when the first of them was due, in microseconds
+}
+
 // waiting lists the destinations of rows that are due. It reads a row or two of the
 // indexes for each, however many are pending: a destination with a long backlog
 // must not slow down the commits of all others, and a claim is as long a text as
 // there are destinations.
-func (t *Tx) waiting(now time.Time) (list []string, err error) {
+func (t *Tx) waiting(now time.Time) (list []dueAt, err error) {
 	rows, err := t.b.c.query(t.b.ctx, dueDestinations, now.UnixMicro())
 	if err != nil {
 		return nil, t.b.fail("waiting destinations", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var d string
-		if err := rows.Scan(&d); err != nil {
+		var d dueAt
+		if err := rows.Scan(&d.destination, &d.since); err != nil {
 			return nil, t.b.fail("waiting destinations", err)
 		}
 		list = append(list, d)
@@ -132,17 +138,22 @@ const dueDestinations = `
 		SELECT (SELECT min(destination) FROM outbox WHERE state = 'pending' AND lease_until = 0 AND destination > waiting.destination)
 		FROM waiting WHERE destination IS NOT NULL
 	)
-	SELECT destination FROM waiting WHERE destination IS NOT NULL
-		AND (SELECT min(due) FROM outbox WHERE state = 'pending' AND lease_until = 0 AND destination = waiting.destination) <= $1
-	UNION
-	SELECT destination FROM outbox WHERE state = 'pending' AND lease_until > 0 AND lease_until <= $1
-	ORDER BY 1`
+	SELECT destination, min(due) FROM (
+		SELECT destination, (SELECT min(due) FROM outbox WHERE state = 'pending' AND lease_until = 0 AND destination = waiting.destination) AS due
+		FROM waiting WHERE destination IS NOT NULL
+		UNION ALL
+		SELECT destination, due FROM outbox WHERE state = 'pending' AND lease_until > 0 AND lease_until <= $1
+	) AS firsts WHERE due <= $1 GROUP BY destination ORDER BY 1`
 
 // claim leases the first rows of some destinations: those due longest, but half
 // of the hands go to the newest pages that are critical, which after an outage
 // must not wait for all the others. In company, rows that this
 // replica should avoid are left to the others.
-func (t *Tx) claim(now, until time.Time, limit, perDest int, destinations, narrow []string, company bool) (claimed []Outgoing, err error) {
+//
+// PostgreSQL is told since when the first is due: its indexes keep the rows that were
+// due before and are not any more, until they are vacuumed, and each claim would
+// walk over them all.
+func (t *Tx) claim(now, until time.Time, limit, perDest int, destinations []dueAt, narrow []string, company bool) (claimed []Outgoing, err error) {
 	args := []any{until.UnixMicro(), now.UnixMicro(), limit, t.b.c.s.replica}
 	mine := t.b.c.s.mine(company)
 	var first strings.Builder // of each destination
@@ -150,12 +161,16 @@ func (t *Tx) claim(now, until time.Time, limit, perDest int, destinations, narro
 		if i > 0 {
 			first.WriteString(` UNION ALL `)
 		}
-		args = append(args, d)
+		args = append(args, d.destination)
 		width := perDest
-		if slices.Contains(narrow, d) {
+		if slices.Contains(narrow, d.destination) {
 			width = 1
 		}
 		free := fmt.Sprintf(`state = 'pending' AND destination = $%d AND due <= $2 AND lease_until <= $2%s`, len(args), mine)
+		if t.b.c.s.dialect.name == postgres.name {
+			args = append(args, d.since)
+			free += fmt.Sprintf(` AND due >= $%d AND (`+pageRank+`, due) >= (0, $%[1]d)`, len(args))
+		}
 		fmt.Fprintf(&first, `
 			SELECT id, due, kind, pick FROM (
 				SELECT id, due, kind, min(pick) AS pick FROM (
@@ -187,7 +202,9 @@ func (t *Tx) claim(now, until time.Time, limit, perDest int, destinations, narro
 
 // pagesFirst is the order in which rows leave, as the index outbox_waiting has
 // it; rankOf is its first part.
-const pagesFirst = `(CASE kind WHEN 'page' THEN 0 ELSE 1 END), due, id`
+const pagesFirst = pageRank + `, due, id`
+
+const pageRank = `(CASE kind WHEN 'page' THEN 0 ELSE 1 END)`
 
 // free is the condition that leaves busy destinations out, with placeholders
 // from a number on.
