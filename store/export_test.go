@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Queued counts the units that wait for the committer.
@@ -41,6 +42,11 @@ const (
 	DueDestinationsText = dueDestinations
 	InterruptsText      = recentInterrupts
 )
+
+// ClaimText is the statement that claims the rows of a destination.
+func (s *Store) ClaimText(destination string, since, now time.Time) (string, []any) {
+	return s.claimText(now, now.Add(time.Minute), 8, 8, []dueAt{{destination, since.UnixMicro()}}, nil, false)
+}
 
 // TurnLock is the number of the lock that goes with a turn.
 const TurnLock = turnLock

@@ -154,35 +154,8 @@ const dueDestinations = `
 // due before and are not any more, until they are vacuumed, and each claim would
 // walk over them all.
 func (t *Tx) claim(now, until time.Time, limit, perDest int, destinations []dueAt, narrow []string, company bool) (claimed []Outgoing, err error) {
-	args := []any{until.UnixMicro(), now.UnixMicro(), limit, t.b.c.s.replica}
-	mine := t.b.c.s.mine(company)
-	var first strings.Builder // of each destination
-	for i, d := range destinations {
-		if i > 0 {
-			first.WriteString(` UNION ALL `)
-		}
-		args = append(args, d.destination)
-		width := perDest
-		if slices.Contains(narrow, d.destination) {
-			width = 1
-		}
-		free := fmt.Sprintf(`state = 'pending' AND destination = $%d AND due <= $2 AND lease_until <= $2%s`, len(args), mine)
-		if t.b.c.s.dialect.name == postgres.name {
-			args = append(args, d.since)
-			free += fmt.Sprintf(` AND due >= $%d AND (`+pageRank+`, due) >= (0, $%[1]d)`, len(args))
-		}
-		fmt.Fprintf(&first, `
-			SELECT id, due, kind, pick FROM (
-				SELECT id, due, kind, min(pick) AS pick FROM (
-				SELECT id, due, kind, 0 AS pick FROM (SELECT id, due, kind FROM outbox WHERE %[1]s AND severity = 0 ORDER BY due DESC, id DESC LIMIT %[2]d) AS c%[4]d
-				UNION ALL
-				SELECT id, due, kind, 1 AS pick FROM (SELECT id, due, kind FROM outbox WHERE %[1]s ORDER BY `+pagesFirst+` LIMIT %[3]d) AS o%[4]d) AS p%[4]d
-				GROUP BY id, due, kind ORDER BY 4, `+pagesFirst+` LIMIT %[3]d) AS d%[4]d`, free, width/2, width, i)
-	}
-	rows, err := t.b.c.conn.QueryContext(t.b.ctx, `
-		UPDATE outbox SET lease_until = $1, attempt = attempt + 1, holder = $4
-		WHERE id IN (SELECT id FROM (`+first.String()+`) AS firsts ORDER BY pick, `+pagesFirst+` LIMIT $3)`+t.b.c.s.noSole()+`
-		RETURNING `+outgoingColumns, args...)
+	text, args := t.b.c.s.claimText(now, until, limit, perDest, destinations, narrow, company)
+	rows, err := t.b.c.conn.QueryContext(t.b.ctx, text, args...)
 	if err != nil {
 		return nil, t.b.fail("claim", err)
 	}
@@ -198,6 +171,38 @@ func (t *Tx) claim(now, until time.Time, limit, perDest int, destinations []dueA
 		return nil, t.b.fail("claim", err)
 	}
 	return claimed, nil
+}
+
+func (s *Store) claimText(now, until time.Time, limit, perDest int, destinations []dueAt, narrow []string, company bool) (text string, args []any) {
+	args = []any{until.UnixMicro(), now.UnixMicro(), limit, s.replica}
+	mine := s.mine(company)
+	var first strings.Builder // of each destination
+	for i, d := range destinations {
+		if i > 0 {
+			first.WriteString(` UNION ALL `)
+		}
+		args = append(args, d.destination)
+		width := perDest
+		if slices.Contains(narrow, d.destination) {
+			width = 1
+		}
+		free := fmt.Sprintf(`state = 'pending' AND destination = $%d AND due <= $2 AND lease_until <= $2%s`, len(args), mine)
+		if s.dialect.name == postgres.name {
+			args = append(args, d.since)
+			free += fmt.Sprintf(` AND due >= $%d AND (`+pageRank+`, due) >= (0, $%[1]d)`, len(args))
+		}
+		fmt.Fprintf(&first, `
+			SELECT id, due, kind, pick FROM (
+				SELECT id, due, kind, min(pick) AS pick FROM (
+				SELECT id, due, kind, 0 AS pick FROM (SELECT id, due, kind FROM outbox WHERE %[1]s AND severity = 0 ORDER BY due DESC, id DESC LIMIT %[2]d) AS c%[4]d
+				UNION ALL
+				SELECT id, due, kind, 1 AS pick FROM (SELECT id, due, kind FROM outbox WHERE %[1]s ORDER BY `+pagesFirst+` LIMIT %[3]d) AS o%[4]d) AS p%[4]d
+				GROUP BY id, due, kind ORDER BY 4, `+pagesFirst+` LIMIT %[3]d) AS d%[4]d`, free, width/2, width, i)
+	}
+	return `
+		UPDATE outbox SET lease_until = $1, attempt = attempt + 1, holder = $4
+		WHERE id IN (SELECT id FROM (` + first.String() + `) AS firsts ORDER BY pick, ` + pagesFirst + ` LIMIT $3)` + s.noSole() + `
+		RETURNING ` + outgoingColumns, args
 }
 
 // pagesFirst is the order in which rows leave, as the index outbox_waiting has

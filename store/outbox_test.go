@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -659,5 +661,58 @@ func testNextDueByIndex(t *testing.T, f fixture) {
 		if err := rows.Err(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// testClaimAfterFlood: 20,000 pages were gathered since the indexes were vacuumed.
+func testClaimAfterFlood(t *testing.T, f fixture) {
+	if f.kind != "postgres" {
+		return // SQLite's indexes keep nothing
+	}
+	db, err := sql.Open("pgx", f.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, text := range []string{
+		`ALTER TABLE outbox SET (autovacuum_enabled = false)`,
+		`INSERT INTO outbox (id, org, incident, kind, destination, place, climb_step, due, created_at, body, person, contact, severity, state, lease_until, attempt, revision, error)
+			SELECT 'incident-' || lpad(n::text, 40, '0') || '/page', 'o', 'i' || n, 'page', 'o/pager', 'p', '', 1000 + n, 0, '{}', 'o/ana', 'a', n % 2, 'pending', 0, 0, 0, '' FROM generate_series(1, 20000) AS n`,
+		`UPDATE outbox SET state = 'gathered', carrier = 'c' WHERE due < 20990`,
+		`ANALYZE outbox`,
+	} {
+		if _, err := db.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, args := f.ClaimText("o/pager", time.UnixMicro(20990), nine)
+	rows, err := db.Query("EXPLAIN (ANALYZE, BUFFERS) "+text, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	read := regexp.MustCompile(`shared(?: hit=(\d+))?(?: read=(\d+))?`)
+	scans := 0
+	for lines := []string(nil); rows.Next(); {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, line)
+		if !strings.Contains(line, "Buffers: shared") {
+			continue
+		}
+		if found := read.FindStringSubmatch(line); found != nil {
+			scans++
+			hit, _ := strconv.Atoi(found[1])
+			miss, _ := strconv.Atoi(found[2])
+			if hit+miss > 250 {
+				t.Errorf("%d pages were read:\n%s", hit+miss, strings.Join(lines, "\n"))
+				break
+			}
+		}
+	}
+	if err := rows.Err(); err != nil || scans == 0 {
+		t.Errorf("%d scans, %v", scans, err)
 	}
 }

@@ -57,6 +57,7 @@ var suite = []struct {
 	run  func(*testing.T, fixture)
 }{
 	{"outbox: what is due next is found by an index", testNextDueByIndex},
+	{"outbox: a claim does not walk over what is due no more", testClaimAfterFlood},
 	{"units: all or nothing, each alone", testUnits},
 	{"units: of one commit see each other", testUnitsSeeEachOther},
 	{"units: a statement that fails", testBrokenStatement},
