@@ -26,15 +26,15 @@ const (
 
 // couriers is the state of the loop that empties the outbox.
 type couriers struct {
-	wake      waker
-	detours   waker // of the loop that passes pages on
-	mu        sync.Mutex
-	inFlight  map[string]int // by destination
-	sum       int
-	last      map[string]chan struct{} // by incident and place: closed when the send begun last has ended
-	known     map[string]*health       // by destination
-	unsure    unsure                   // of the loop alone
-	refused   time.Time                // of the loop alone: since when another replica sends without claims
+	wake     waker
+	detours  waker // of the loop that passes pages on
+	mu       sync.Mutex
+	inFlight map[string]int // by destination
+	sum      int
+	last     map[string]chan struct{} // by incident and place: closed when the send begun last has ended
+	known    map[string]*health       // by destination
+	unsure   unsure                   // of the loop alone
+	refused  time.Time                // of the loop alone: since when another replica sends without claims
 }
 
 func newCouriers() couriers {
