@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/musterhq/muster/engine"
 	"github.com/musterhq/muster/notify"
 )
 
@@ -32,7 +33,7 @@ func startSpoilt(t *testing.T, address, role string, behave func(ctx context.Con
 		sqlOn(t, address, `REASSIGN OWNED BY `+s.role+` TO postgres`, `DROP OWNED BY `+s.role, `DROP ROLE `+s.role)
 	})
 	u.User = url.User(s.role)
-	s.running = start(t, u.String(), options{channels: []notify.Kind{s.probe.kind()}})
+	s.running = start(t, u.String(), options{channels: []notify.Kind{s.probe.kind()}, pace: engine.Pace{Stall: time.Minute}}) // a probe that is slow is slow
 	return s
 }
 
