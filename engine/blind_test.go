@@ -72,11 +72,11 @@ func TestBlindBesideTheLiving(t *testing.T) {
 	b := startSpoilt(t, address, "victim", nil)
 	b.mayWrite(false)
 	b.wait("it is blind", 20*time.Second, b.isBlind)
-	const pages = 9 // one more than go to one place at a time: it is due and nobody has it
+	const pages = 20 // more than two claims may take for one destination: some are due and nobody has them
 	for n := range pages {
 		a.trigger("key-of-ana", string(rune('a'+n)), "t")
 	}
-	a.wait("all hands are full", 10*time.Second, func() bool { return len(a.probe.pages("")) == pages-1 })
+	a.wait("all hands are full", 20*time.Second, func() bool { return len(a.probe.pages("")) >= 8 })
 	time.Sleep(4 * time.Second) // of looks, one a second
 	if sent := b.probe.pages(""); len(sent) > 0 {
 		t.Errorf("the replica that cannot write sent %+v beside one that lives", sent)
