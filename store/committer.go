@@ -199,7 +199,7 @@ type committer struct {
 	stmts map[string]*sql.Stmt
 	texts map[textKey]string // of multi-row statements
 	cache *cache
-	turns int // transactions begun, on PostgreSQL
+	plans plans // PostgreSQL's
 }
 
 func (c *committer) release() {
@@ -345,7 +345,7 @@ func (c *committer) open(ctx context.Context, units []*unit) (b *batch, err erro
 	for range 3 { // the pool may hold more than one that died with the server
 		b = newBatch(ctx, c)
 		if err = c.connect(ctx); err == nil {
-			err = c.begin(ctx, b, b.ahead(units))
+			err = c.begin(ctx, b, b.ahead(units), weightOf(units))
 		}
 		if err == nil {
 			return b, nil
@@ -390,7 +390,7 @@ func dead(conn *sql.Conn) {
 // nobody knows beforehand, and one that waits for another's commit is faster than
 // both that wait for the deadlock to be found. A question is answered as of the
 // moment at which the turn has come.
-func (c *committer) begin(ctx context.Context, b *batch, first []question) (err error) {
+func (c *committer) begin(ctx context.Context, b *batch, first []question, weight int) (err error) {
 	if c.s.dialect.name == sqlite.name {
 		if _, err := c.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 			return err
@@ -398,7 +398,7 @@ func (c *committer) begin(ctx context.Context, b *batch, first []question) (err 
 		b.broken = c.ask(ctx, first)
 		return nil
 	}
-	if err := c.refreshPlans(ctx); err != nil {
+	if err := c.refreshPlans(ctx, weight); err != nil {
 		return err
 	}
 	return c.conn.Raw(func(driver any) error {
@@ -423,18 +423,46 @@ func (c *committer) begin(ctx context.Context, b *batch, first []question) (err 
 	})
 }
 
+// plans tells how old PostgreSQL's plans are, in what was done since.
+type plans struct {
+	commits int // since they were made
+	work    int // since they were made: an event each, or a unit
+	all     int // work since the start
+}
+
+// PostgreSQL makes its plans anew after so much, and whenever all work has
+// doubled, from so much on. A plan that was made while a table was empty reads
+// all of it when it has grown, until the statistics are renewed a minute later; a
+// burst does not wait for that, and a lone page does not wait for plans.
+const (
+	replanCommits = 256
+	replanWork    = 2048
+	doublingFrom  = 512
+)
+
 // refreshPlans lets PostgreSQL make its plans anew now and then.
-func (c *committer) refreshPlans(ctx context.Context) error {
-	c.turns++
-	doubled := bits.OnesCount(uint(c.turns)) == 1
+func (c *committer) refreshPlans(ctx context.Context, weight int) error {
+	p := &c.plans
+	before := p.all
+	p.commits, p.work, p.all = p.commits+1, p.work+weight, p.all+weight
+	doubled := p.all >= doublingFrom && bits.Len(uint(before)) != bits.Len(uint(p.all))
 	if doubled {
 		c.analyze(ctx)
 	}
-	if !doubled && c.turns%replan != 0 {
+	if !doubled && (p.commits < replanCommits || p.work < replanWork) {
 		return nil
 	}
+	p.commits, p.work = 0, 0
 	_, err := c.conn.ExecContext(ctx, "DISCARD PLANS", pgx.QueryExecModeSimpleProtocol)
 	return err
+}
+
+// weightOf is how much work units are: an event each, or a unit.
+func weightOf(units []*unit) (sum int) {
+	for _, u := range units {
+		sum += max(1, u.weight)
+	}
+	return sum
 }
 
 // turnLock is the number of the lock that goes with a turn. It is ours.
@@ -456,12 +484,6 @@ func (c *committer) analyze(ctx context.Context) {
 		c.s.log.Debug("analyze", "error", err)
 	}
 }
-
-// replan is after how many commits PostgreSQL makes its plans anew, and after
-// each power of two. One that it made while a table was empty reads all of it
-// when it has grown, until the statistics are renewed a minute later; a burst
-// does not wait for that.
-const replan = 256
 
 func (c *committer) connect(ctx context.Context) (err error) {
 	if c.conn != nil {
