@@ -19,7 +19,9 @@ import (
 func BenchmarkPage(b *testing.B) {
 	eachDatabase(b, func(b *testing.B, database string) {
 		b.Run("quiet", func(b *testing.B) {
-			benchmarkPage(b, startBench(b, database))
+			s := startBench(b, database)
+			warm(b, s, 1<<30)
+			benchmarkPage(b, s)
 		})
 		for _, events := range []int{1, 64} {
 			b.Run(fmt.Sprintf("busy%d", events), func(b *testing.B) {
