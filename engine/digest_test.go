@@ -162,7 +162,7 @@ func backlog(t *testing.T, address string, items int, within time.Duration) {
 // connection while each commit is slow. What the timelines are told of them
 // takes long, but the connection is not slow: no page takes another way.
 func TestSettlingHoldsNoHand(t *testing.T) {
-	const people, each = 8, 600 // as many people as a destination has hands
+	const people, each = 8, 400 // as many people as a destination has hands
 	onBoth(t, func(t *testing.T, address string) {
 		p := &probe{}
 		var slow atomic.Bool
@@ -192,7 +192,7 @@ func TestSettlingHoldsNoHand(t *testing.T) {
 		time.Sleep(3 * time.Second)
 		slow.Store(false)
 		const left = `SELECT count(*) FROM outbox WHERE state = 'gathered' AND carrier IN (SELECT id FROM outbox WHERE state = 'sent')`
-		r.wait("all timelines tell of the digests", 30*time.Second, // the sweep would find them within a minute
+		r.wait("all timelines tell of the digests", 50*time.Second, // the sweep would find them within a minute
 			func() bool { return number(t, address, left) == 0 })
 		for query, want := range map[string]int64{
 			`SELECT count(*) FROM outbox WHERE passed > 0`:                       0,
