@@ -162,7 +162,7 @@ func backlog(t *testing.T, address string, items int, within time.Duration) {
 // connection while each commit is slow. What the timelines are told of them
 // takes long, but the connection is not slow: no page takes another way.
 func TestSettlingHoldsNoHand(t *testing.T) {
-	const people, each = 8, 400 // as many people as a destination has hands
+	const people, each = 8, 600 // as many people as a destination has hands
 	onBoth(t, func(t *testing.T, address string) {
 		p := &probe{}
 		var slow atomic.Bool
