@@ -77,7 +77,7 @@ var computing = []string{"github.com/tidwall/gjson", "go.yaml.in/yaml/v3", "cel.
 var headerOnly = []string{"event"}
 
 // testOnly are packages that no production code may import.
-var testOnly = map[string][]string{"internal/pgtest": {"internal/testreport"}, "internal/faultdisk": {}, "internal/jsontest": {}}
+var testOnly = map[string][]string{"internal/pgtest": {"internal/testreport"}, "internal/faultdisk": {}, "internal/faultwire": {}, "internal/jsontest": {}}
 
 func TestLayers(t *testing.T) {
 	eachFile(t, func(name string, file *ast.File, fset *token.FileSet) {
