@@ -1,0 +1,101 @@
+package gate
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Bounds of what is kept of a report. What is beyond them is counted and fails
+// the gate, and is not shown.
+const (
+	maxFindings = 10_000 // different ones, of one report
+	maxFrames   = 256    // of one stack
+	maxStacks   = 16     // of one finding
+	maxText     = 4 << 10
+	maxBroken   = 16
+)
+
+// A Report is what was read of one file.
+type Report struct {
+	Name       string // as the user named it
+	Format     string // name in Formats; "" where it is none of them
+	Tool       string
+	Digest     string // SHA-256 of all of it, in hex
+	Size       int64  // in bytes
+	Findings   []Finding
+	Total      int      // findings, repetitions and those beyond maxFindings included
+	Suppressed int      // findings that the tool was told to leave out
+	Tests      int      // that ran, in reports of test runners
+	Skipped    int      // tests that did not run
+	Broken     []string // why it does not say everything; a report with any fails the gate
+
+	seen map[string]int // place in Findings by the raw text of a finding
+}
+
+// Break adds a reason why the report does not say everything.
+func (r *Report) Break(format string, args ...any) {
+	why := clip(fmt.Sprintf(format, args...))
+	switch {
+	case len(r.Broken) < maxBroken:
+		r.Broken = append(r.Broken, why)
+	case len(r.Broken) == maxBroken:
+		r.Broken = append(r.Broken, "… and more")
+	}
+}
+
+// Add adds a finding. One that was told before with the same words and stacks
+// only counts.
+func (r *Report) Add(f Finding) {
+	r.Total++
+	f.Count = 1
+	f.Report = r.Name
+	f.Message = clip(f.Message)
+	if len(f.Stacks) > maxStacks {
+		f.Stacks = f.Stacks[:maxStacks]
+	}
+	for i := range f.Stacks {
+		if s := &f.Stacks[i]; len(s.Frames) > maxFrames {
+			s.Frames = s.Frames[:maxFrames]
+		}
+	}
+	if r.seen == nil {
+		r.seen = map[string]int{}
+	}
+	key := f.raw()
+	if at, ok := r.seen[key]; ok {
+		same := &r.Findings[at]
+		same.Count++
+		same.Bytes += f.Bytes
+		same.Blocks += f.Blocks
+		return
+	}
+	if len(r.Findings) == maxFindings {
+		return // counted in Total
+	}
+	r.seen[key] = len(r.Findings)
+	r.Findings = append(r.Findings, f)
+}
+
+// raw is all that tells a finding from others in one report.
+func (f Finding) raw() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\x00%s\x00%s\x00%s:%d:%d\x00", f.Tool, f.Kind, f.Key, f.At.File, f.At.Line, f.At.Column)
+	if f.Class != Leak { // a leak's message has its size
+		b.WriteString(f.Message)
+	}
+	for _, s := range f.Stacks {
+		b.WriteString("\x01")
+		for _, frame := range s.Frames {
+			b.WriteString("\x00" + frame.Function + "\x02" + frame.File + "\x02" + fmt.Sprint(frame.Line) + "\x02" + frame.Object)
+		}
+	}
+	return b.String()
+}
+
+// clip bounds a text of a report.
+func clip(s string) string {
+	if len(s) > maxText {
+		s = strings.ToValidUTF8(s[:maxText], "") + " …"
+	}
+	return s
+}

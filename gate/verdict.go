@@ -1,0 +1,62 @@
+package gate
+
+import "time"
+
+// A Verdict is what the gate decides, and on what ground.
+type Verdict struct {
+	Pass     bool
+	Reason   string // one line, for people
+	Suite    string // what ran: names the run's findings apart from those of other suites
+	Findings []Finding
+	Reports  []Report  // without their findings
+	Complete bool      // every report is whole: what is not among the findings is not there
+	Exit     *Exit     // of the program, if the gate ran it
+	Gone     []Known   // in the baseline, and not found by this complete run
+	Budget   Budget    //
+	At       time.Time // when it was judged, UTC
+	Source   Source
+}
+
+// Word is "pass" or "fail".
+func (v Verdict) Word() string {
+	if v.Pass {
+		return "pass"
+	}
+	return "fail"
+}
+
+// A Source says what was judged, as far as it is known.
+type Source struct {
+	Commit   string `json:"commit,omitempty"`
+	Branch   string `json:"branch,omitempty"`
+	Default  bool   `json:"default_branch,omitempty"` // Branch is the repository's default branch
+	Pipeline string `json:"pipeline,omitempty"`       // address or number
+	Project  string `json:"project,omitempty"`        // address or path of the repository
+}
+
+// An Exit is how the program that the gate ran ended.
+type Exit struct {
+	Code   int    // its exit status; -1 if a signal ended it
+	Signal string // "segmentation fault"; "" for none
+}
+
+// Budget says how many new findings of each severity may pass; a severity that
+// it does not name has none. Unlimited is any number.
+type Budget map[Severity]int
+
+// Unlimited stands in a Budget for any number.
+const Unlimited = -1
+
+// Known is a finding that the baseline knows.
+type Known struct {
+	Fingerprint string
+	Kind        string
+	Where       string // function (file), for people
+	Owner       string
+	Since       time.Time // a day, UTC
+	Until       time.Time // the last day on which it passes, UTC; zero: for good
+	Reason      string
+}
+
+// A Baseline is what a repository lives with: findings by fingerprint.
+type Baseline map[string]Known
