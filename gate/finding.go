@@ -77,6 +77,7 @@ type Finding struct {
 	Standing    Standing
 	Known       Known // of a finding that the baseline knows
 	Excerpt     Excerpt
+	Ticket      bool // the server is asked to keep a ticket of it
 }
 
 // Standing says how a finding counts.

@@ -11,6 +11,7 @@ type Verdict struct {
 	Reports  []Report  // without their findings
 	Complete bool      // every report is whole: what is not among the findings is not there
 	Exit     *Exit     // of the program, if the gate ran it
+	Omitted  int       // findings beyond what is kept of reports
 	Gone     []Known   // in the baseline, and not found by this complete run
 	Budget   Budget    //
 	At       time.Time // when it was judged, UTC
