@@ -40,24 +40,3 @@ type Exit struct {
 	Code   int    // its exit status; -1 if a signal ended it
 	Signal string // "segmentation fault"; "" for none
 }
-
-// Budget says how many new findings of each severity may pass; a severity that
-// it does not name has none. Unlimited is any number.
-type Budget map[Severity]int
-
-// Unlimited stands in a Budget for any number.
-const Unlimited = -1
-
-// Known is a finding that the baseline knows.
-type Known struct {
-	Fingerprint string
-	Kind        string
-	Where       string // function (file), for people
-	Owner       string
-	Since       time.Time // a day, UTC
-	Until       time.Time // the last day on which it passes, UTC; zero: for good
-	Reason      string
-}
-
-// A Baseline is what a repository lives with: findings by fingerprint.
-type Baseline map[string]Known
