@@ -22,7 +22,9 @@ type Format struct {
 }
 
 // Formats are all formats; the first that knows a file reads it.
-var Formats = []Format{}
+var Formats = []Format{
+	valgrind,
+}
 
 // sniffed is how much of a file is looked at to find its format, in bytes.
 const sniffed = 64 << 10
