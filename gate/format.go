@@ -24,6 +24,7 @@ type Format struct {
 // Formats are all formats; the first that knows a file reads it.
 var Formats = []Format{
 	valgrind,
+	text, // the last: any text is one
 }
 
 // sniffed is how much of a file is looked at to find its format, in bytes.

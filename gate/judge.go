@@ -112,13 +112,13 @@ func worstFirst(a, b Finding) int {
 }
 
 // complete says whether what is not among the findings is not there: all that
-// was to run has run to its end. A test that failed may have ended before the
-// place of another defect.
+// was to run has run to its end. A program that a finding stopped, or a test
+// that failed, may have ended before the place of another defect.
 func complete(v Verdict) bool {
 	if len(v.Reports) == 0 || v.Omitted > 0 || v.Exit != nil && (v.Exit.Code != 0 || v.Exit.Signal != "") {
 		return false
 	}
-	if slices.ContainsFunc(v.Reports, func(r Report) bool { return len(r.Broken) > 0 }) {
+	if slices.ContainsFunc(v.Reports, func(r Report) bool { return len(r.Broken) > 0 || r.Stopped }) {
 		return false
 	}
 	return !slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Class == Crash || f.Class == TestFailure })

@@ -1,6 +1,13 @@
 package gate
 
+import "cmp"
+
 // refuse says what a file is that is no report, from its beginning.
 func refuse(head []byte) string {
-	return "the file is not known"
+	return cmp.Or(refusal(head), "the file is not known")
+}
+
+// refusal says what a file is, if it is known to be no report that is read.
+func refusal(head []byte) string {
+	return ""
 }

@@ -27,6 +27,7 @@ type Report struct {
 	Suppressed int      // findings that the tool was told to leave out
 	Tests      int      // that ran, in reports of test runners
 	Skipped    int      // tests that did not run
+	Stopped    bool     // the program was stopped by a finding: what it would have done after that is not known
 	Broken     []string // why it does not say everything; a report with any fails the gate
 
 	seen map[string]int // place in Findings by the raw text of a finding

@@ -1,0 +1,82 @@
+package gate
+
+import "strings"
+
+// A block is a report within a log that is being read.
+type block interface {
+	// line takes the next line of the log. It returns false if the block had
+	// ended before that line, which then is looked at anew.
+	line(s string) bool
+	// close ends the block: at its own end, or because the log is over or another
+	// report begins. It tells the findings.
+	close()
+}
+
+// A log is the output of a program, in which sanitizers, the race detector and
+// the Go runtime write their reports. It is fed line by line.
+type log struct {
+	add    func(Finding)
+	report *Report
+	number int // of the line, from 1
+
+	open      block
+	seen      bool   // a report, or a word of a tool
+	deadly    string // the line that says that a signal came, until its report begins
+	tsanTold  int    // reports of ThreadSanitizer that were read
+	tsanCount int    // reports that it says it wrote
+}
+
+// fail breaks the report, with the position.
+func (l *log) fail(format string, args ...any) {
+	l.seen = true
+	l.report.Break("line %d: "+format, append([]any{l.number}, args...)...)
+}
+
+// line reads one line.
+func (l *log) line(s string) {
+	if l.open != nil {
+		if l.open.line(s) {
+			return
+		}
+		l.closeBlock()
+	}
+	l.outside(s)
+}
+
+// begin opens a block.
+func (l *log) begin(b block) {
+	l.closeBlock()
+	l.open, l.seen = b, true
+}
+
+func (l *log) closeBlock() {
+	if b := l.open; b != nil {
+		l.open = nil
+		b.close()
+	}
+}
+
+// outside reads a line that is in no block.
+func (l *log) outside(s string) {
+	switch {
+	case strings.Contains(s, "Sanitizer"), strings.Contains(s, "ASan runtime"), strings.HasPrefix(s, "Suppressions used:"):
+		l.sanitizer(s)
+	case strings.Contains(s, "runtime error: "), strings.HasPrefix(s, "ubsan: "):
+		l.undefined(s)
+	}
+}
+
+// end ends the log.
+func (l *log) end() {
+	l.closeBlock()
+	if l.deadly != "" {
+		l.fail("%q, and the report of the crash is missing", l.deadly)
+		l.deadly = ""
+	}
+	// A process that is killed does not count its warnings; one whose count is
+	// higher than what is here wrote warnings that are lost.
+	if l.tsanCount > l.tsanTold {
+		l.fail("ThreadSanitizer reported %d warnings, of which %d are here", l.tsanCount, l.tsanTold)
+	}
+	l.tsanCount, l.tsanTold = 0, 0
+}

@@ -1,0 +1,42 @@
+package gate
+
+import (
+	"bufio"
+	"errors"
+	"io"
+)
+
+// Text is any text that is no report of another format: the log of a test run,
+// or what a sanitizer wrote into log_path.PID. The marks of a report may stand
+// after megabytes of chatter, so all of it is read.
+//
+// A text in which no tool says anything is broken, not clean. Sanitizers and the
+// race detector are silent when all is well, and so is a run that was killed
+// before they could speak, a build without them, and a file of something else.
+var text = Format{
+	Name: "text of sanitizers or go test",
+	Is:   func(head []byte) bool { return refusal(head) == "" },
+	Read: readText,
+}
+
+func readText(from *bufio.Reader, r *Report) error {
+	l := log{report: r, add: r.Add}
+	in := lines{from: from}
+	for {
+		s, err := in.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		l.number = in.number
+		l.line(plainLine(s))
+	}
+	l.end()
+	if !l.seen {
+		r.Break("no sanitizer, race detector or go test says anything in this text, and that proves nothing: they are silent too if they were killed, or not there. " +
+			"Let muster gate run the program, so that its exit status counts, or give the output of go test -json")
+	}
+	return nil
+}
