@@ -99,15 +99,15 @@ func (s stacker) told() []Stack {
 	return told
 }
 
-// address is one of memory: no two runs have the same.
-var address = regexp.MustCompile(`0x[0-9a-fA-F]{3,}`)
+// memoryAddress is one of memory: no two runs have the same.
+var memoryAddress = regexp.MustCompile(`0x[0-9a-fA-F]{3,}`)
 
 // title makes the words above a stack its title: "freed by thread T0".
 func title(s string) string {
 	s = strings.TrimSpace(s)
 	s = strings.TrimSuffix(s, ":")
 	s = strings.TrimSuffix(s, " here")
-	s = address.ReplaceAllString(s, "…")
+	s = memoryAddress.ReplaceAllString(s, "…")
 	s = strings.ReplaceAll(s, " at …", "")
 	if len(s) > 1 && s[0] >= 'A' && s[0] <= 'Z' && s[1] >= 'a' && s[1] <= 'z' {
 		s = strings.ToLower(s[:1]) + s[1:]

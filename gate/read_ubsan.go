@@ -35,7 +35,7 @@ func (l *log) undefined(s string) {
 		return // the Go runtime says "panic: runtime error: …"
 	}
 	at, line, column := splitPosition(m[1] + ":" + m[2] + ":" + m[3])
-	l.begin(&undefinedError{log: l, at: Frame{File: known(at), Line: line, Column: column}, message: address.ReplaceAllString(m[4], "…")})
+	l.begin(&undefinedError{log: l, at: Frame{File: known(at), Line: line, Column: column}, message: memoryAddress.ReplaceAllString(m[4], "…")})
 }
 
 func (u *undefinedError) line(s string) bool {
