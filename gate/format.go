@@ -24,6 +24,7 @@ type Format struct {
 // Formats are all formats; the first that knows a file reads it.
 var Formats = []Format{
 	valgrind,
+	junit,
 	text, // the last: any text is one
 }
 

@@ -87,17 +87,17 @@ func withoutAddresses(s string) string {
 	var out []string
 	for i := 0; i < len(in); i++ {
 		switch w := in[i]; {
-		case w == "Address" && address(word(i+1)) && word(i+2) == "is":
+		case w == "Address" && isAddress(word(i+1)) && word(i+2) == "is":
 			i += 2
 		case w == "Thread" && strings.HasSuffix(word(i+1), ":"):
 			i++
-		case w == "at" && address(word(i+1)):
+		case w == "at" && isAddress(word(i+1)):
 			i++
-		case address(w) && word(i+1) == "before" && address(word(i+2)):
+		case isAddress(w) && word(i+1) == "before" && isAddress(word(i+2)):
 			i += 2
 		case w == "by" && word(i+1) == "thread":
 			i += 2
-		case address(w):
+		case isAddress(w):
 			out = append(out, "…")
 		default:
 			out = append(out, w)
@@ -106,6 +106,6 @@ func withoutAddresses(s string) string {
 	return strings.Join(out, " ")
 }
 
-func address(word string) bool {
+func isAddress(word string) bool {
 	return strings.HasPrefix(strings.TrimLeft(word, `"(`), "0x")
 }

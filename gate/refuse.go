@@ -9,5 +9,13 @@ func refuse(head []byte) string {
 
 // refusal says what a file is, if it is known to be no report that is read.
 func refusal(head []byte) string {
+	for _, known := range []func(head []byte) string{
+		refuseXML,
+		refuseValgrind,
+	} {
+		if what := known(head); what != "" {
+			return what
+		}
+	}
 	return ""
 }
