@@ -31,6 +31,10 @@ type valgrindReport struct {
 	told     numbers // what errors call themselves
 	untold   int     // errors that are counted, and not told
 	contexts int     // different errors that Valgrind counts itself, from protocol 6 on
+	lost     int64   // blocks that are definitely lost and told
+	summed   int64   // the same as Valgrind counts them, from protocol 6 on
+	children bool    // other programs that are started are watched, too
+	shared   bool    // the name of the file is the same for all processes
 }
 
 func (v *valgrindReport) read() error {
@@ -41,6 +45,8 @@ func (v *valgrindReport) read() error {
 		switch name {
 		case "protocoltool", "tool":
 			return v.text(&v.Tool)
+		case "args":
+			return v.x.Each(v.args)
 		case "status":
 			return v.x.Each(v.status)
 		case "error":
@@ -51,7 +57,7 @@ func (v *valgrindReport) read() error {
 			return v.x.Each(v.counted)
 		case "suppcounts":
 			return v.x.Each(v.suppressed)
-		case "error_summary":
+		case "error_summary", "leak_summary":
 			return v.x.Each(v.summary)
 		}
 		return nil
@@ -62,6 +68,9 @@ func (v *valgrindReport) read() error {
 	return v.x.Close()
 }
 
+// ownFile tells how each process gets a file of its own.
+const ownFile = "with --xml-file=NAME.%p.xml each has its own"
+
 // judged says what is broken about a report that was read to its end, or to err.
 func (v *valgrindReport) judged(err error) error {
 	wrong, ok := xmlBroken(err)
@@ -69,23 +78,52 @@ func (v *valgrindReport) judged(err error) error {
 	case err != nil && !ok:
 		return err
 	case errors.Is(err, xmlscan.ErrSecond), errors.Is(err, xmlscan.ErrAfter):
-		v.Break("line %d: another report begins in the midst of this file: several processes wrote into it; with --xml-file=NAME.%%p.xml each has its own", wrong.Line)
+		v.Break("line %d: another report begins in the midst of this file: several processes wrote into it; %s", wrong.Line, ownFile)
 	case errors.Is(err, xmlscan.ErrTruncated) && !v.running && !v.finished:
-		v.Break("%v: the process was killed, or it was forked and went on as another program; --trace-children=yes follows it there", err)
+		v.Break("%v: the process was killed, or it was forked and became another program that is not watched; "+
+			"--trace-children=yes watches it, --child-silent-after-fork=yes says nothing of forked processes", err)
 	case errors.Is(err, xmlscan.ErrTruncated):
 		v.Break("%v: the report is truncated, as Valgrind was killed or could not write", err)
 	case err != nil:
-		v.Break("%v: this is not as Valgrind writes it; perhaps the program wrote into the same file", err)
+		v.Break("%v: Valgrind does not write so; perhaps several processes wrote into the file, and %s", err, ownFile)
 	case !v.finished:
 		v.Break("there is no status FINISHED: Valgrind did not see the program end")
 	}
-	// A forked child counts what its parent told before, in the parent's file.
-	if v.running && v.untold > 0 {
-		v.Break("%d errors are counted that the report does not tell", v.untold)
-	} else if v.running && v.contexts > v.errors {
-		v.Break("Valgrind counts %d different errors, and tells %d", v.contexts, v.errors)
+	if v.children && v.shared {
+		v.Break("--trace-children=yes and one file for all processes: they overwrite what others found; %s", ownFile)
+	}
+	if v.running { // a forked child counts also what its parent told before, in the parent's file
+		v.compare()
 	}
 	return nil
+}
+
+// compare breaks a report in which Valgrind counts more than it tells.
+func (v *valgrindReport) compare() {
+	if v.untold > 0 {
+		v.Break("%d errors are counted that the report does not tell", v.untold)
+	}
+	if v.contexts > v.errors {
+		v.Break("Valgrind counts %d different errors, and tells %d; --show-leak-kinds may leave out what --errors-for-leak-kinds counts", v.contexts, v.errors)
+	}
+	if v.summed > v.lost {
+		v.Break("Valgrind counts %d blocks that are definitely lost, and tells %d; --leak-check=full --show-leak-kinds=all tells all", v.summed, v.lost)
+	}
+}
+
+// args reads how Valgrind was called.
+func (v *valgrindReport) args(name string) error {
+	if name != "vargv" {
+		return nil
+	}
+	return v.x.Each(func(string) error {
+		arg, err := v.x.Content()
+		if file, ok := strings.CutPrefix(arg, "--xml-file="); ok {
+			v.shared = !strings.Contains(file, "%p")
+		}
+		v.children = v.children || arg == "--trace-children=yes"
+		return err
+	})
 }
 
 func (v *valgrindReport) status(name string) error {
@@ -133,13 +171,22 @@ func (v *valgrindReport) suppressed(name string) error {
 	})
 }
 
+// summary reads what protocol 6 tells in the end of all errors and leaks.
 func (v *valgrindReport) summary(name string) error {
-	if name != "error_contexts" {
-		return nil
+	switch name {
+	case "error_contexts":
+		n, err := v.number()
+		v.contexts = int(n)
+		return err
+	case "definitely_lost":
+		return v.x.Each(func(name string) (err error) {
+			if name == "blocks" || name == "in_blocks" {
+				v.summed, err = v.number()
+			}
+			return err
+		})
 	}
-	n, err := v.number()
-	v.contexts = int(n)
-	return err
+	return nil
 }
 
 // text reads the open element into to.

@@ -19,6 +19,9 @@ func (v *valgrindReport) error() error {
 		v.Break("line %d: an error has no kind", v.x.Line())
 	}
 	v.errors++
+	if f.Kind == "Leak_DefinitelyLost" {
+		v.lost += f.Blocks
+	}
 	v.Add(f.finding())
 	return nil
 }
@@ -130,6 +133,9 @@ func (f *valgrindError) finding() Finding {
 		note = f.notes[0]
 	}
 	f.Class, f.Severity = valgrindClass(f.Tool, f.Kind, f.what, note)
+	if f.Class == DescriptorLeak && len(f.Stacks) == 0 { // it was open before the program began
+		f.Severity = Info
+	}
 	switch {
 	case f.Class == Leak: // Bytes and Blocks say how much, of all that leak there
 		f.Message = "memory is " + leakWords(f.Kind)

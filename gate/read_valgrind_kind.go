@@ -20,7 +20,7 @@ func valgrindClass(tool, kind, what, note string) (Class, Severity) {
 		return memoryOf(note), Critical
 	case "InvalidJump":
 		return InvalidAccess, Critical
-	case "InvalidFree", "InvalidMemPool":
+	case "InvalidFree":
 		return InvalidFree, Critical
 	case "MismatchedFree", "MismatchedAllocateDeallocateSize", "MismatchedAllocateDeallocateAlignment":
 		return InvalidFree, Error
@@ -50,12 +50,12 @@ func valgrindClass(tool, kind, what, note string) (Class, Severity) {
 // address.
 func memoryOf(note string) Class {
 	switch {
-	case strings.HasSuffix(note, "free'd"), strings.Contains(note, "recently re-allocated block"):
+	case !strings.Contains(note, " block "):
+		return InvalidAccess
+	case strings.HasSuffix(note, "free'd"), strings.Contains(note, "recently re-allocated"):
 		return UseAfterFree
-	case strings.HasSuffix(note, "alloc'd"), strings.Contains(note, " a block of size "):
-		return OutOfBounds
 	}
-	return InvalidAccess
+	return OutOfBounds
 }
 
 // leakWords end the message of a leak.

@@ -19,6 +19,7 @@ need() {
 }
 has() { command -v "$1"; }
 has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' || has initdb; }
+has_valgrind() { has valgrind && has gcc && has g++; }
 has_alertmanager() { has prometheus-alertmanager || has alertmanager; }
 # The race detector links with the system's C library.
 has_c() { echo 'int main(void){return 0;}' | cc -x c -o /dev/null -; }
@@ -27,6 +28,7 @@ need 'a C compiler, for go test -race' gcc libc6-dev -- has_c
 need "PostgreSQL's server, the second database of the store's tests" postgresql -- has_postgres
 need 'Prometheus, which sends real alerts to the tests' prometheus -- has prometheus
 need 'Alertmanager, which groups and sends them' prometheus-alertmanager -- has_alertmanager
+need 'Valgrind, and the compilers of the programs that it watches' valgrind gcc g++ libc6-dev -- has_valgrind
 
 if [ ${#missing[@]} -eq 0 ]; then
 	echo 'tools: all there'
