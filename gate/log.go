@@ -17,13 +17,17 @@ type block interface {
 type log struct {
 	add    func(Finding)
 	report *Report
-	number int // of the line, from 1
+	number int    // of the line, from 1
+	test   string // the Go test that runs; "" if not known
 
 	open      block
-	seen      bool   // a report, or a word of a tool
-	deadly    string // the line that says that a signal came, until its report begins
-	tsanTold  int    // reports of ThreadSanitizer that were read
-	tsanCount int    // reports that it says it wrote
+	seen      bool      // a report, or a word of a tool
+	deadly    string    // the line that says that a signal came, until its report begins
+	tsanTold  int       // reports of ThreadSanitizer that were read
+	tsanCount int       // reports that it says it wrote
+	races     int       // reports of Go's race detector
+	leaks     int       // goroutines that goleak tells of
+	died      []Finding // how a Go program died; whether it did is known when its result is
 }
 
 // fail breaks the report, with the position.
@@ -32,15 +36,16 @@ func (l *log) fail(format string, args ...any) {
 	l.report.Break("line %d: "+format, append([]any{l.number}, args...)...)
 }
 
-// line reads one line.
-func (l *log) line(s string) {
+// line reads one line. It says whether that is part of a report.
+func (l *log) line(s string) bool {
 	if l.open != nil {
 		if l.open.line(s) {
-			return
+			return true
 		}
 		l.closeBlock()
 	}
 	l.outside(s)
+	return l.open != nil
 }
 
 // begin opens a block.
@@ -61,8 +66,16 @@ func (l *log) outside(s string) {
 	switch {
 	case strings.Contains(s, "Sanitizer"), strings.Contains(s, "ASan runtime"), strings.HasPrefix(s, "Suppressions used:"):
 		l.sanitizer(s)
-	case strings.Contains(s, "runtime error: "), strings.HasPrefix(s, "ubsan: "):
+	case panicLine.MatchString(s):
+		l.panic(s)
+	case strings.Contains(s, ": runtime error: "), strings.HasPrefix(s, "ubsan: "):
 		l.undefined(s)
+	case strings.Contains(s, "WARNING: DATA RACE"):
+		l.begin(&goRace{log: l})
+	case strings.Contains(s, goleakWords):
+		l.begin(&goleakList{log: l})
+	case strings.HasPrefix(s, "race: limit on "): // … alive goroutines is exceeded, dying
+		l.fail("%s", s)
 	}
 }
 

@@ -30,6 +30,9 @@ func (b *leaks) line(s string) bool {
 	if m := leakLine.FindStringSubmatch(s); m != nil && !b.whole {
 		b.tell()
 		b.leak = &Finding{Tool: "lsan", Kind: m[1], Class: Leak, Severity: Error}
+		if m[1] == "Indirect leak" { // goes with the block that held it, which is told too
+			b.leak.Severity = Warning
+		}
 		b.leak.Bytes, _ = strconv.ParseInt(m[2], 10, 64)
 		b.leak.Blocks, _ = strconv.ParseInt(m[3], 10, 64)
 		b.leak.Message = m[1] + " of " + m[2] + " bytes in " + counted(int(b.leak.Blocks), "block")

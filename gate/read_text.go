@@ -20,7 +20,7 @@ var text = Format{
 }
 
 func readText(from *bufio.Reader, r *Report) error {
-	l := log{report: r, add: r.Add}
+	g := newGoText(r)
 	in := lines{from: from}
 	for {
 		s, err := in.next()
@@ -30,11 +30,9 @@ func readText(from *bufio.Reader, r *Report) error {
 		if err != nil {
 			return err
 		}
-		l.number = in.number
-		l.line(plainLine(s))
+		g.line(in.number, plainLine(s))
 	}
-	l.end()
-	if !l.seen {
+	if !g.finish() {
 		r.Break("no sanitizer, race detector or go test says anything in this text, and that proves nothing: they are silent too if they were killed, or not there. " +
 			"Let muster gate run the program, so that its exit status counts, or give the output of go test -json")
 	}

@@ -18,7 +18,7 @@ type undefinedError struct {
 }
 
 var (
-	undefinedLine = regexp.MustCompile(`(\S[^:]*|[A-Za-z]:\\[^:]*|<unknown>)(?::(\d+):(\d+))?: runtime error: (.*)`)
+	undefinedLine = regexp.MustCompile(`((?:[A-Za-z]:\\)?[^:]*):(\d+):(\d+): runtime error: (.*)|<unknown>: runtime error: (.*)`)
 	minimalLine   = regexp.MustCompile(`^ubsan: (\S+)`) // of -fsanitize-minimal-runtime
 	noteLine      = regexp.MustCompile(`: note: |^( +|[0-9a-f]{2})( [0-9a-f]{2} | [0-9a-f]{2})+\s*$|^\s*\^[~\s]*$`)
 )
@@ -31,11 +31,17 @@ func (l *log) undefined(s string) {
 		return
 	}
 	m := undefinedLine.FindStringSubmatch(s)
-	if m == nil || m[2] == "" && m[1] != "<unknown>" {
-		return // the Go runtime says "panic: runtime error: …"
+	if m == nil {
+		return
 	}
-	at, line, column := splitPosition(m[1] + ":" + m[2] + ":" + m[3])
-	l.begin(&undefinedError{log: l, at: Frame{File: known(at), Line: line, Column: column}, message: memoryAddress.ReplaceAllString(m[4], "…")})
+	var at Frame
+	if m[1] != "" {
+		at.File, at.Line, at.Column = splitPosition(m[1] + ":" + m[2] + ":" + m[3])
+	}
+	if i := strings.LastIndex(at.File, " /"); i >= 0 { // the program wrote on the same line before
+		at.File = at.File[i+1:]
+	}
+	l.begin(&undefinedError{log: l, at: at, message: memoryAddress.ReplaceAllString(m[4]+m[5], "…")})
 }
 
 func (u *undefinedError) line(s string) bool {

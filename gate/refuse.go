@@ -10,8 +10,10 @@ func refuse(head []byte) string {
 // refusal says what a file is, if it is known to be no report that is read.
 func refusal(head []byte) string {
 	for _, known := range []func(head []byte) string{
+		refuseBinary,
 		refuseXML,
 		refuseValgrind,
+		refuseJSON,
 	} {
 		if what := known(head); what != "" {
 			return what
