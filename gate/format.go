@@ -72,7 +72,7 @@ func Read(name string, from io.Reader) (Report, error) {
 		return r, fmt.Errorf("read %s: %w", name, err)
 	}
 	r.Digest, r.Size = hex.EncodeToString(sum.Sum(nil)), counted.n
-	r.seen = nil
+	r.seen, r.text = nil, nil
 	return r, nil
 }
 

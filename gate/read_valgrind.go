@@ -25,6 +25,7 @@ var valgrind = Format{
 type valgrindReport struct {
 	*Report
 	x        *xmlscan.Scanner
+	frames   []Frame // room for those of a stack
 	running  bool    // the program was started under Valgrind, not forked by such a one
 	finished bool    // the program ended, and Valgrind knew it
 	errors   int     // told

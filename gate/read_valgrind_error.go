@@ -1,6 +1,9 @@
 package gate
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A valgrindError is an <error> while it is read.
 type valgrindError struct {
@@ -82,20 +85,21 @@ func (v *valgrindReport) note(f *valgrindError) error {
 
 // stack reads a <stack>: the calls, the innermost first.
 func (v *valgrindReport) stack(f *valgrindError) error {
-	s := Stack{Title: f.title}
+	title := f.title
 	f.title = ""
 	if len(f.Stacks) == maxStacks {
 		return nil
 	}
+	v.frames = v.frames[:0]
 	err := v.x.Each(func(name string) error {
-		if name != "frame" || len(s.Frames) == maxFrames {
+		if name != "frame" || len(v.frames) == maxFrames {
 			return nil
 		}
 		frame, err := v.frame()
-		s.Frames = append(s.Frames, frame)
+		v.frames = append(v.frames, frame)
 		return err
 	})
-	f.Stacks = append(f.Stacks, s)
+	f.Stacks = append(f.Stacks, Stack{Title: title, Frames: slices.Clone(v.frames)})
 	return err
 }
 

@@ -1,7 +1,9 @@
 package gate
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -12,6 +14,7 @@ const (
 	maxFrames   = 256    // of one stack
 	maxStacks   = 16     // of one finding
 	maxText     = 4 << 10
+	maxKept     = 64 << 20 // bytes of text of all findings of one report, about
 	maxBroken   = 16
 )
 
@@ -30,7 +33,9 @@ type Report struct {
 	Stopped    bool     // the program was stopped by a finding: what it would have done after that is not known
 	Broken     []string // why it does not say everything; a report with any fails the gate
 
-	seen map[string]int // place in Findings by the raw text of a finding
+	seen map[[sha256.Size]byte]int // place in Findings by the digest of a finding's raw text
+	text []byte                    // room for a raw text
+	kept int                       // bytes of raw text of Findings
 }
 
 // Break adds a reason why the report does not say everything.
@@ -60,9 +65,10 @@ func (r *Report) Add(f Finding) {
 		}
 	}
 	if r.seen == nil {
-		r.seen = map[string]int{}
+		r.seen = map[[sha256.Size]byte]int{}
 	}
-	key := f.raw()
+	r.text = f.appendRaw(r.text[:0])
+	key := sha256.Sum256(r.text)
 	if at, ok := r.seen[key]; ok {
 		same := &r.Findings[at]
 		same.Count++
@@ -70,27 +76,37 @@ func (r *Report) Add(f Finding) {
 		same.Blocks += f.Blocks
 		return
 	}
-	if len(r.Findings) == maxFindings {
+	if len(r.Findings) == maxFindings || r.kept+len(r.text) > maxKept {
 		return // counted in Total
 	}
+	r.kept += len(r.text)
 	r.seen[key] = len(r.Findings)
 	r.Findings = append(r.Findings, f)
 }
 
-// raw is all that tells a finding from others in one report.
-func (f Finding) raw() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\x00%s\x00%s\x00%s:%d:%d\x00", f.Tool, f.Kind, f.Key, f.At.File, f.At.Line, f.At.Column)
-	if f.Class != Leak { // a leak's message has its size
-		b.WriteString(f.Message)
+// appendRaw appends all that tells a finding from others in one report.
+func (f Finding) appendRaw(b []byte) []byte {
+	field := func(s string) { b = append(append(b, s...), 0) }
+	number := func(n int) { b = append(strconv.AppendInt(b, int64(n), 10), 0) }
+	field(f.Tool)
+	field(f.Kind)
+	field(f.Key)
+	field(f.At.File)
+	number(f.At.Line)
+	number(f.At.Column)
+	if f.Class != Leak { // a leak's message may have its size
+		field(f.Message)
 	}
 	for _, s := range f.Stacks {
-		b.WriteString("\x01")
+		b = append(b, 1)
 		for _, frame := range s.Frames {
-			b.WriteString("\x00" + frame.Function + "\x02" + frame.File + "\x02" + fmt.Sprint(frame.Line) + "\x02" + frame.Object)
+			field(frame.Function)
+			field(frame.File)
+			number(frame.Line)
+			field(frame.Object)
 		}
 	}
-	return b.String()
+	return b
 }
 
 // clip bounds a text of a report.

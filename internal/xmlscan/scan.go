@@ -40,13 +40,15 @@ var (
 	ErrTruncated = errors.New("the document is not closed")
 	ErrSecond    = errors.New("a second document begins")
 	ErrAfter     = errors.New("something follows the document")
+
+	errNested = errors.New("a tag lies in a tag")
 )
 
 // An Error tells why a text is not acceptable XML, and where.
 type Error struct {
 	Line   int // from 1
 	Detail string
-	About  error // ErrTruncated, ErrSecond, ErrAfter, or nil
+	About  error // ErrTruncated, ErrSecond or ErrAfter, if it is about that
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Detail) }
@@ -145,6 +147,9 @@ func (s *Scanner) markup() (Kind, bool, error) {
 	s.need(len("<![CDATA["))
 	switch b := s.buf[s.at:s.end]; {
 	case bytes.HasPrefix(b, []byte("</")):
+		if s.closes() {
+			return End, true, nil
+		}
 		tag, err := s.tag()
 		if err != nil {
 			return 0, false, err
@@ -184,7 +189,7 @@ func (s *Scanner) tag() ([]byte, error) {
 				return nil, s.fail("a tag is longer than %d bytes", MaxTag)
 			}
 			if !s.more() {
-				return nil, s.ended()
+				return nil, s.cut()
 			}
 		}
 		switch c := s.buf[s.at+i]; {
@@ -195,7 +200,7 @@ func (s *Scanner) tag() ([]byte, error) {
 		case c == '"' || c == '\'':
 			quote = c
 		case c == '<':
-			return nil, s.fail("there is a < within a tag")
+			return nil, &Error{s.line, "there is a < within a tag", errNested}
 		case c == '>':
 			tag := s.buf[s.at+1 : s.at+i]
 			s.take(i + 1)
@@ -278,6 +283,23 @@ func (s *Scanner) pop(name string) error {
 	return nil
 }
 
+// closes reads the end tag of the innermost element, if it stands there with
+// nothing else.
+func (s *Scanner) closes() bool {
+	if len(s.open) == 0 {
+		return false
+	}
+	last := s.open[len(s.open)-1]
+	n := len("</") + len(last)
+	if s.end-s.at <= n || s.buf[s.at+n] != '>' || string(s.buf[s.at+2:s.at+n]) != last {
+		return false
+	}
+	s.at += n + 1
+	s.open = s.open[:len(s.open)-1]
+	s.name = last
+	return true
+}
+
 // instruction skips a processing instruction. One named xml is the declaration
 // of a document, which stands at its beginning.
 func (s *Scanner) instruction() error {
@@ -294,31 +316,38 @@ func (s *Scanner) instruction() error {
 func (s *Scanner) doctype() error {
 	tag, err := s.tag()
 	switch {
+	case errors.Is(err, errNested), err == nil && bytes.IndexByte(tag, '[') >= 0:
+		return s.fail("the DOCTYPE declares entities or elements, and is not read")
 	case err != nil:
 		return err
 	case !bytes.HasPrefix(tag, []byte("!DOCTYPE")):
 		return s.fail("<%s> is not known", clip(tag))
-	case bytes.IndexByte(tag, '[') >= 0:
-		return s.fail("the DOCTYPE declares entities or elements, and is not read")
 	case s.begun:
 		return s.fail("a DOCTYPE stands before the first element")
 	}
 	return nil
 }
 
-// ended is the error of a document that has no more bytes.
+// ended is the error at the end of the file, between tokens.
 func (s *Scanner) ended() error {
+	if s.begun && len(s.open) == 0 && s.err == io.EOF {
+		return io.EOF
+	}
+	return s.cut()
+}
+
+// cut is the error of a file that ends too early.
+func (s *Scanner) cut() error {
+	detail := "the file ends within a comment"
 	switch {
 	case s.err != io.EOF:
 		return s.err
 	case len(s.open) > 0:
-		return &Error{s.line, "the file ends within <" + clip([]byte(s.open[len(s.open)-1])) + ">", ErrTruncated}
-	case s.at < s.end:
-		return &Error{s.line, "the file ends within a tag", ErrTruncated}
+		detail = "the file ends within <" + clip([]byte(s.open[len(s.open)-1])) + ">"
 	case !s.begun:
-		return &Error{s.line, "there is no element", ErrTruncated}
+		detail = "the file ends before its first element"
 	}
-	return io.EOF
+	return &Error{s.line, detail, ErrTruncated}
 }
 
 // outside is the error of what stands beside the outermost element.

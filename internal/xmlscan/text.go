@@ -11,25 +11,28 @@ func (s *Scanner) characters() error {
 	s.text = s.text[:0]
 	for s.need(1) {
 		b := s.buf[s.at:s.end]
-		n := bytes.IndexByte(b, '<')
-		if n == 0 {
+		n, lines := plain(b)
+		if n > 0 { // which is most of a document
+			if len(s.text) < MaxText {
+				s.text = append(s.text, b[:min(n, MaxText)]...)
+			}
+			s.at += n
+			s.line += lines
+			continue
+		}
+		if b[0] == '<' {
 			return nil
 		}
-		if n > 0 {
-			b = b[:n]
-		}
-		amp := bytes.IndexByte(b, '&')
-		switch {
-		case amp == 0:
+		if b[0] == '&' {
 			if err := s.reference(); err != nil {
 				return err
 			}
 			continue
-		case amp > 0:
-			b = b[:amp]
-		case n < 0:
-			b = b[:whole(b)]
 		}
+		if n = bytes.IndexAny(b, "<&"); n < 0 {
+			n = whole(b)
+		}
+		b = b[:n]
 		if len(b) == 0 { // half a character, or half an end of a line
 			if s.more() {
 				continue
@@ -40,6 +43,23 @@ func (s *Scanner) characters() error {
 		s.take(len(b))
 	}
 	return nil
+}
+
+// plain returns how many bytes b begins with that stand for themselves, and how
+// many lines end in them.
+func plain(b []byte) (n, lines int) {
+	for ; n < len(b); n++ {
+		switch c := b[n]; {
+		case c == '<' || c == '&' || c >= utf8.RuneSelf:
+			return n, lines
+		case c >= ' ' || c == '\t':
+		case c == '\n':
+			lines++
+		default:
+			return n, lines
+		}
+	}
+	return n, lines
 }
 
 // reference reads the reference at the place of reading.
@@ -153,7 +173,7 @@ func (s *Scanner) until(begin, end string) error {
 		s.keep(b[:n])
 		s.take(n)
 		if !s.more() {
-			return s.ended()
+			return s.cut()
 		}
 	}
 }
