@@ -25,6 +25,7 @@ type Format struct {
 var Formats = []Format{
 	valgrind,
 	junit,
+	sarif,
 	goTestJSON,
 	text, // the last: any text is one
 }

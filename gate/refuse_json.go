@@ -22,18 +22,23 @@ func refuseJSON(head []byte) string {
 	}
 	dec := json.NewDecoder(bytes.NewReader(head))
 	var all json.RawMessage
-	switch err := dec.Decode(&all); {
+	err := dec.Decode(&all)
+	isCut := errors.Is(err, io.ErrUnexpectedEOF)
+	switch {
 	case err == nil:
 		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 			return "" // lines of JSON: a program's log
 		}
-	case !errors.Is(err, io.ErrUnexpectedEOF):
+	case !isCut:
 		return ""
 	}
 	for _, k := range jsonFiles {
 		if containsAll(head, k.names) {
 			return k.is
 		}
+	}
+	if isCut && len(head) < sniffed-3 {
+		return "the file is JSON that is cut off, of a sort that is not known"
 	}
 	return "the file is JSON of a sort that is not known"
 }

@@ -1,0 +1,291 @@
+package gate
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	maxWaiting = 64 << 20 // what a run keeps until its end, in bytes: rules, artifacts, results
+	small      = 256      // what a value takes besides its text
+)
+
+// A sarifRun is one run of one tool.
+type sarifRun struct {
+	log         *sarifLog
+	at          string // its JSON pointer
+	driver      sarifComponent
+	extensions  []sarifComponent
+	invocations []sarifInvocation
+	bases       map[string]sarifArtifact
+	artifacts   []sarifArtifact
+	logical     []sarifLogical
+	results     []sarifResult
+	has         bool // the member results is there, and an array
+	kept        int  // bytes of what waits for the end
+}
+
+// A sarifComponent is the driver of a tool or an extension of it.
+type sarifComponent struct {
+	name          string
+	guid          string
+	rules         []sarifRule
+	notifications []sarifRule
+	messages      map[string]sarifText
+}
+
+// A sarifRule is a reportingDescriptor.
+type sarifRule struct {
+	ID                   string               `json:"id"`
+	GUID                 string               `json:"guid"`
+	Short                sarifText            `json:"shortDescription"`
+	Full                 sarifText            `json:"fullDescription"`
+	Messages             map[string]sarifText `json:"messageStrings"`
+	DefaultConfiguration struct {
+		Level string `json:"level"`
+	} `json:"defaultConfiguration"`
+}
+
+type sarifText struct {
+	Text     string `json:"text"`
+	Markdown string `json:"markdown"`
+}
+
+type sarifLogical struct {
+	Name  string `json:"name"`
+	Full  string `json:"fullyQualifiedName"`
+	Index *int   `json:"index"`
+}
+
+// A sarifReference is a reportingDescriptorReference.
+type sarifReference struct {
+	ID        string `json:"id"`
+	Index     *int   `json:"index"`
+	GUID      string `json:"guid"`
+	Component struct {
+		Index *int   `json:"index"`
+		GUID  string `json:"guid"`
+		Name  string `json:"name"`
+	} `json:"toolComponent"`
+}
+
+type sarifInvocation struct {
+	Successful    *bool               `json:"executionSuccessful"`
+	ExitCode      *int                `json:"exitCode"`
+	StartFailure  string              `json:"processStartFailureMessage"`
+	Execution     []sarifNotification `json:"toolExecutionNotifications"`
+	Configuration []sarifNotification `json:"toolConfigurationNotifications"`
+	Overrides     []struct {
+		Descriptor    sarifReference `json:"descriptor"`
+		Configuration struct {
+			Level string `json:"level"`
+		} `json:"configuration"`
+	} `json:"ruleConfigurationOverrides"`
+}
+
+type sarifNotification struct {
+	Descriptor sarifReference `json:"descriptor"`
+	Message    sarifMessage   `json:"message"`
+	Level      string         `json:"level"`
+}
+
+func newSARIFRun(s *sarifLog, number int) *sarifRun {
+	return &sarifRun{log: s, at: fmt.Sprintf("/runs/%d", number), bases: map[string]sarifArtifact{}}
+}
+
+func (r *sarifRun) read() error {
+	if err := r.log.object(r.member); err != nil {
+		r.judge() // what was read so far is true
+		return err
+	}
+	if !r.has {
+		r.log.report.Break("%s/results: missing: %s was run without a scan, or failed", r.at, cmp.Or(r.driver.name, "the tool"))
+	}
+	r.judge()
+	return nil
+}
+
+func (r *sarifRun) member(name string) error {
+	switch name {
+	case "tool":
+		return r.log.object(r.tool)
+	case "invocations":
+		return each(r, &r.invocations)
+	case "originalUriBaseIds":
+		return r.decode(&r.bases)
+	case "artifacts":
+		return r.readArtifacts()
+	case "logicalLocations":
+		return each(r, &r.logical)
+	case "externalPropertyFileReferences":
+		r.log.report.Break("%s/externalPropertyFileReferences: parts of the run lie in other files, which are not read", r.at)
+	case "results":
+		return r.readResults()
+	}
+	return r.log.skip()
+}
+
+// each reads the elements of an array that waits for the end of the run.
+func each[T any](r *sarifRun, to *[]T) error {
+	_, err := r.log.array(func() error {
+		var one T
+		err := r.decode(&one)
+		*to = append(*to, one)
+		return err
+	})
+	return err
+}
+
+func (r *sarifRun) tool(name string) error {
+	switch name {
+	case "driver":
+		return r.log.object(r.component(&r.driver))
+	case "extensions":
+		_, err := r.log.array(func() error {
+			r.extensions = append(r.extensions, sarifComponent{})
+			return r.log.object(r.component(&r.extensions[len(r.extensions)-1]))
+		})
+		return err
+	}
+	return r.log.skip()
+}
+
+// component reads the members of the driver or an extension.
+func (r *sarifRun) component(c *sarifComponent) func(name string) error {
+	return func(name string) error {
+		switch name {
+		case "name":
+			return r.decode(&c.name)
+		case "guid":
+			return r.decode(&c.guid)
+		case "globalMessageStrings":
+			return r.decode(&c.messages)
+		case "rules":
+			return each(r, &c.rules)
+		case "notifications":
+			return each(r, &c.notifications)
+		}
+		return r.log.skip()
+	}
+}
+
+// decode reads a value that waits for the end of the run.
+func (r *sarifRun) decode(v any) error {
+	before := r.log.dec.InputOffset()
+	if err := r.log.decode(v); err != nil {
+		return err
+	}
+	return r.keep(int(r.log.dec.InputOffset()-before) + small)
+}
+
+// keep counts what is kept. What is not a result cannot be left out: levels and
+// places depend on it.
+func (r *sarifRun) keep(bytes int) error {
+	if r.kept += bytes; r.kept > maxWaiting {
+		return shapeError{fmt.Sprintf("%s: more than %d MB of what all of a run is needed for", r.at, maxWaiting>>20)}
+	}
+	return nil
+}
+
+// readArtifacts keeps where artifacts are; results may name them by number.
+// Their contents may be in there too, and are dropped.
+func (r *sarifRun) readArtifacts() error {
+	_, err := r.log.array(func() error {
+		var a struct {
+			Location sarifArtifact `json:"location"`
+		}
+		if err := r.log.decode(&a); err != nil {
+			return err
+		}
+		r.artifacts = append(r.artifacts, a.Location)
+		return r.keep(len(a.Location.URI) + len(a.Location.Base) + small)
+	})
+	return err
+}
+
+// judge tells of the run, as all of it is known.
+func (r *sarifRun) judge() {
+	name := cmp.Or(r.driver.name, "SARIF")
+	if tools := r.log.report.Tool; !slices.Contains(strings.Split(tools, ", "), name) {
+		r.log.report.Tool = strings.TrimPrefix(tools+", "+name, ", ")
+	}
+	for i := range r.invocations {
+		r.invocation(fmt.Sprintf("%s/invocations/%d", r.at, i), &r.invocations[i])
+	}
+	for i := range r.results {
+		r.log.report.Add(r.finding(&r.results[i]))
+	}
+	r.results = nil
+}
+
+// invocation breaks the report if the tool did not do all that it was to do.
+func (r *sarifRun) invocation(at string, i *sarifInvocation) {
+	told := false
+	for _, list := range []struct {
+		name string
+		of   []sarifNotification
+	}{{"toolExecutionNotifications", i.Execution}, {"toolConfigurationNotifications", i.Configuration}} {
+		for n, note := range list.of {
+			descriptor, component := r.descriptor(note.Descriptor, func(c *sarifComponent) []sarifRule { return c.notifications })
+			if cmp.Or(note.Level, descriptor.DefaultConfiguration.Level) == "error" {
+				told = true
+				r.log.report.Break("%s/%s/%d: %s", at, list.name, n, r.message(note.Message, descriptor, component))
+			}
+		}
+	}
+	switch {
+	case i.StartFailure != "":
+		r.log.report.Break("%s/processStartFailureMessage: %s", at, i.StartFailure)
+	case i.Successful != nil && !*i.Successful && told:
+		r.log.report.Break("%s/executionSuccessful: false", at)
+	case i.Successful != nil && !*i.Successful:
+		r.log.report.Break("%s/executionSuccessful: false: %s did not come to its end, and does not say why", at, cmp.Or(r.driver.name, "the tool"))
+	}
+}
+
+// descriptor finds what a reference refers to, and its component; the zero
+// descriptor if it is not there.
+func (r *sarifRun) descriptor(ref sarifReference, of func(*sarifComponent) []sarifRule) (sarifRule, *sarifComponent) {
+	c := r.referred(ref)
+	if c == nil {
+		return sarifRule{}, &r.driver
+	}
+	list := of(c)
+	if i := ref.Index; i != nil && *i >= 0 && *i < len(list) {
+		return list[*i], c
+	}
+	if ref.GUID != "" {
+		if i := slices.IndexFunc(list, func(d sarifRule) bool { return strings.EqualFold(d.GUID, ref.GUID) }); i >= 0 {
+			return list[i], c
+		}
+	}
+	// The id of a result may be below that of its rule: CA1000/1 is of CA1000.
+	for id := ref.ID; id != ""; id = parent(id) {
+		if i := slices.IndexFunc(list, func(d sarifRule) bool { return d.ID == id }); i >= 0 {
+			return list[i], c
+		}
+	}
+	return sarifRule{}, c
+}
+
+// referred is the component of a reference; nil if it is not there.
+func (r *sarifRun) referred(ref sarifReference) *sarifComponent {
+	by := ref.Component
+	if i := by.Index; i != nil && *i >= 0 {
+		if *i < len(r.extensions) {
+			return &r.extensions[*i]
+		}
+		return nil
+	}
+	if by.GUID == "" && by.Name == "" {
+		return &r.driver
+	}
+	for i := range r.extensions {
+		if e := &r.extensions[i]; by.GUID != "" && strings.EqualFold(e.guid, by.GUID) || by.GUID == "" && e.name == by.Name {
+			return e
+		}
+	}
+	return &r.driver
+}
