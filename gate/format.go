@@ -25,7 +25,7 @@ type Format struct {
 var Formats = []Format{
 	valgrind,
 	junit,
-	sarif,
+	sarifFormat,
 	goTestJSON,
 	text, // the last: any text is one
 }

@@ -10,12 +10,12 @@ import (
 	"strings"
 )
 
-// sarif is the Static Analysis Results Interchange Format of OASIS, version
+// sarifFormat is the Static Analysis Results Interchange Format of OASIS, version
 // 2.1.0. It is read as a stream, in bounded memory: of results that come before
 // their rules, as many as are kept wait for them.
 //
 // https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/sarif-v2.1.0-os.html
-var sarif = Format{
+var sarifFormat = Format{
 	Name: "SARIF 2.1.0",
 	Is: func(head []byte) bool {
 		isSARIF, version := sarifVersion(head)
@@ -23,7 +23,7 @@ var sarif = Format{
 	},
 	Read: func(from *bufio.Reader, r *Report) error {
 		limited := &valueLimit{from: from}
-		s := sarifLog{report: r, limit: limited, dec: json.NewDecoder(limited)}
+		s := sarifReader{report: r, limit: limited, dec: json.NewDecoder(limited)}
 		return s.judged(s.read())
 	},
 }
@@ -116,8 +116,8 @@ func (l *valueLimit) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// A sarifLog is a file while it is read.
-type sarifLog struct {
+// A sarifReader is a file while it is read.
+type sarifReader struct {
 	report  *Report
 	limit   *valueLimit
 	dec     *json.Decoder
@@ -133,7 +133,7 @@ func (e shapeError) Error() string { return e.text }
 
 // judged turns what is wrong with the file into a reason, and leaves errors of
 // reading.
-func (s *sarifLog) judged(err error) error {
+func (s *sarifReader) judged(err error) error {
 	var shape shapeError
 	var syntax *json.SyntaxError
 	var kind *json.UnmarshalTypeError
@@ -154,7 +154,7 @@ func (s *sarifLog) judged(err error) error {
 	return nil
 }
 
-func (s *sarifLog) read() error {
+func (s *sarifReader) read() error {
 	if err := s.object(s.member); err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (s *sarifLog) read() error {
 }
 
 // member reads one of the outermost object.
-func (s *sarifLog) member(name string) error {
+func (s *sarifReader) member(name string) error {
 	switch name {
 	case "version":
 		if err := s.decode(&s.version); err != nil {
@@ -186,7 +186,7 @@ func (s *sarifLog) member(name string) error {
 	case "runs":
 		s.inRuns = true
 		_, err := s.array(func() error {
-			run := newSARIFRun(s, s.runs)
+			run := newRunReader(s, s.runs)
 			s.runs++
 			return run.read()
 		})
@@ -198,19 +198,19 @@ func (s *sarifLog) member(name string) error {
 }
 
 // token returns the next token; the one before it was no value without end.
-func (s *sarifLog) token() (json.Token, error) {
+func (s *sarifReader) token() (json.Token, error) {
 	s.limit.n = 0
 	return s.dec.Token()
 }
 
 // decode reads the next value into v.
-func (s *sarifLog) decode(v any) error {
+func (s *sarifReader) decode(v any) error {
 	s.limit.n = 0
 	return s.dec.Decode(v)
 }
 
 // skip passes over the next value.
-func (s *sarifLog) skip() error {
+func (s *sarifReader) skip() error {
 	token, err := s.token()
 	for depth := 0; err == nil; token, err = s.token() {
 		switch token {
@@ -230,7 +230,7 @@ func (s *sarifLog) skip() error {
 }
 
 // object reads an object, member by member. Null is one without members.
-func (s *sarifLog) object(member func(name string) error) error {
+func (s *sarifReader) object(member func(name string) error) error {
 	there, err := s.opens('{')
 	if err != nil || !there {
 		return err
@@ -250,7 +250,7 @@ func (s *sarifLog) object(member func(name string) error) error {
 
 // array reads an array, element by element. It says whether there is one: null
 // is none.
-func (s *sarifLog) array(element func() error) (there bool, err error) {
+func (s *sarifReader) array(element func() error) (there bool, err error) {
 	there, err = s.opens('[')
 	if err != nil || !there {
 		return there, err
@@ -265,7 +265,7 @@ func (s *sarifLog) array(element func() error) (there bool, err error) {
 }
 
 // opens reads the beginning of an array or an object, or null.
-func (s *sarifLog) opens(delim json.Delim) (there bool, err error) {
+func (s *sarifReader) opens(delim json.Delim) (there bool, err error) {
 	token, err := s.token()
 	switch {
 	case err != nil || token == nil:

@@ -10,24 +10,24 @@ import (
 	"strings"
 )
 
-type sarifResult struct {
+type givenResult struct {
 	RuleID    string          `json:"ruleId"`
 	RuleIndex *int            `json:"ruleIndex"`
-	Rule      *sarifReference `json:"rule"`
+	Rule      *givenReference `json:"rule"`
 	Kind      string          `json:"kind"`
 	Level     string          `json:"level"`
-	Message   sarifMessage    `json:"message"`
+	Message   givenMessage    `json:"message"`
 	Locations []struct {
 		Physical struct {
-			Artifact sarifArtifact `json:"artifactLocation"`
+			Artifact givenArtifact `json:"artifactLocation"`
 			Region   struct {
 				Line   int `json:"startLine"`
 				Column int `json:"startColumn"`
 			} `json:"region"`
 		} `json:"physicalLocation"`
-		Logical []sarifLogical `json:"logicalLocations"`
+		Logical []givenLogical `json:"logicalLocations"`
 	} `json:"locations"`
-	Target        sarifArtifact     `json:"analysisTarget"`
+	Target        givenArtifact     `json:"analysisTarget"`
 	Fingerprints  map[string]string `json:"fingerprints"`
 	Partial       map[string]string `json:"partialFingerprints"`
 	BaselineState string            `json:"baselineState"`
@@ -39,25 +39,25 @@ type sarifResult struct {
 	} `json:"provenance"`
 }
 
-type sarifMessage struct {
+type givenMessage struct {
 	Text      string   `json:"text"`
 	Markdown  string   `json:"markdown"`
 	ID        string   `json:"id"`
 	Arguments []string `json:"arguments"`
 }
 
-// A sarifArtifact is an artifactLocation.
-type sarifArtifact struct {
+// A givenArtifact is an artifactLocation.
+type givenArtifact struct {
 	URI   string `json:"uri"`
 	Base  string `json:"uriBaseId"`
 	Index *int   `json:"index"`
 }
 
 // readResults keeps the results that count until the run is known.
-func (r *sarifRun) readResults() error {
+func (r *runReader) readResults() error {
 	s := r.log
 	there, err := s.array(func() error {
-		var one sarifResult
+		var one givenResult
 		before := s.dec.InputOffset()
 		if err := s.decode(&one); err != nil {
 			return err
@@ -81,7 +81,7 @@ func (r *sarifRun) readResults() error {
 
 // counts says whether a result is a finding: not one of a rule that was kept,
 // and not one that is gone since the baseline.
-func (o *sarifResult) counts() bool {
+func (o *givenResult) counts() bool {
 	switch o.Kind {
 	case "pass", "notApplicable", "informational":
 		return false
@@ -90,7 +90,7 @@ func (o *sarifResult) counts() bool {
 }
 
 // suppressed says whether all who were asked agree that the result be left out.
-func (o *sarifResult) suppressed() bool {
+func (o *givenResult) suppressed() bool {
 	for _, s := range o.Suppressions {
 		if s.Status != "" && s.Status != "accepted" {
 			return false
@@ -99,8 +99,8 @@ func (o *sarifResult) suppressed() bool {
 	return len(o.Suppressions) > 0
 }
 
-func (r *sarifRun) finding(o *sarifResult) Finding {
-	ref := sarifReference{ID: o.RuleID, Index: o.RuleIndex}
+func (r *runReader) finding(o *givenResult) Finding {
+	ref := givenReference{ID: o.RuleID, Index: o.RuleIndex}
 	if o.Rule != nil {
 		ref = *o.Rule
 		ref.ID = cmp.Or(ref.ID, o.RuleID)
@@ -108,7 +108,7 @@ func (r *sarifRun) finding(o *sarifResult) Finding {
 			ref.Index = o.RuleIndex
 		}
 	}
-	rule, component := r.descriptor(ref, func(c *sarifComponent) []sarifRule { return c.rules })
+	rule, component := r.descriptor(ref, func(c *givenComponent) []givenRule { return c.rules })
 	f := Finding{
 		Tool:     cmp.Or(r.driver.name, "SARIF"),
 		Kind:     cmp.Or(strings.TrimSpace(cmp.Or(o.RuleID, ref.ID, rule.ID)), "no rule"),
@@ -122,7 +122,7 @@ func (r *sarifRun) finding(o *sarifResult) Finding {
 }
 
 // level is that of 3.27.10 of the standard.
-func (r *sarifRun) level(o *sarifResult, ref sarifReference, rule sarifRule) string {
+func (r *runReader) level(o *givenResult, ref givenReference, rule givenRule) string {
 	switch {
 	case o.Level != "":
 		return o.Level
@@ -137,7 +137,7 @@ func (r *sarifRun) level(o *sarifResult, ref sarifReference, rule sarifRule) str
 	}
 	if invocation >= 0 && invocation < len(r.invocations) {
 		for _, override := range r.invocations[invocation].Overrides {
-			of, _ := r.descriptor(override.Descriptor, func(c *sarifComponent) []sarifRule { return c.rules })
+			of, _ := r.descriptor(override.Descriptor, func(c *givenComponent) []givenRule { return c.rules })
 			same := of.ID != "" && of.ID == rule.ID && of.GUID == rule.GUID || override.Descriptor.ID != "" && override.Descriptor.ID == ref.ID
 			if same && override.Configuration.Level != "" {
 				return override.Configuration.Level
@@ -164,7 +164,7 @@ var (
 )
 
 // message is the text of a message in one line, its arguments put in.
-func (r *sarifRun) message(m sarifMessage, rule sarifRule, component *sarifComponent) string {
+func (r *runReader) message(m givenMessage, rule givenRule, component *givenComponent) string {
 	text := cmp.Or(m.Text, m.Markdown)
 	if text == "" && m.ID != "" {
 		of, ok := rule.Messages[m.ID]
@@ -192,7 +192,7 @@ func (r *sarifRun) message(m sarifMessage, rule sarifRule, component *sarifCompo
 }
 
 // place is the first location of a result.
-func (r *sarifRun) place(o *sarifResult) Frame {
+func (r *runReader) place(o *givenResult) Frame {
 	if len(o.Locations) == 0 {
 		return Frame{File: r.file(o.Target)}
 	}
@@ -213,7 +213,7 @@ func (r *sarifRun) place(o *sarifResult) Frame {
 }
 
 // file is the path of an artifact, put upon its base as far as that is told.
-func (r *sarifRun) file(a sarifArtifact) string {
+func (r *runReader) file(a givenArtifact) string {
 	if i := a.Index; a.URI == "" && i != nil && *i >= 0 && *i < len(r.artifacts) {
 		a = r.artifacts[*i]
 	}
@@ -254,7 +254,7 @@ func uriPath(uri string) string {
 
 // key is the tool's own name for a result over time. A partial fingerprint is
 // but of the text around it, so the file belongs to it.
-func (o *sarifResult) key() string {
+func (o *givenResult) key() string {
 	if name, ok := first(o.Fingerprints); ok {
 		return name + ":" + o.Fingerprints[name]
 	}

@@ -12,55 +12,55 @@ const (
 	small      = 256      // what a value takes besides its text
 )
 
-// A sarifRun is one run of one tool.
-type sarifRun struct {
-	log         *sarifLog
+// A runReader is one run of one tool.
+type runReader struct {
+	log         *sarifReader
 	at          string // its JSON pointer
-	driver      sarifComponent
-	extensions  []sarifComponent
-	invocations []sarifInvocation
-	bases       map[string]sarifArtifact
-	artifacts   []sarifArtifact
-	logical     []sarifLogical
-	results     []sarifResult
+	driver      givenComponent
+	extensions  []givenComponent
+	invocations []givenInvocation
+	bases       map[string]givenArtifact
+	artifacts   []givenArtifact
+	logical     []givenLogical
+	results     []givenResult
 	has         bool // the member results is there, and an array
 	kept        int  // bytes of what waits for the end
 }
 
-// A sarifComponent is the driver of a tool or an extension of it.
-type sarifComponent struct {
+// A givenComponent is the driver of a tool or an extension of it.
+type givenComponent struct {
 	name          string
 	guid          string
-	rules         []sarifRule
-	notifications []sarifRule
-	messages      map[string]sarifText
+	rules         []givenRule
+	notifications []givenRule
+	messages      map[string]givenText
 }
 
-// A sarifRule is a reportingDescriptor.
-type sarifRule struct {
+// A givenRule is a reportingDescriptor.
+type givenRule struct {
 	ID                   string               `json:"id"`
 	GUID                 string               `json:"guid"`
-	Short                sarifText            `json:"shortDescription"`
-	Full                 sarifText            `json:"fullDescription"`
-	Messages             map[string]sarifText `json:"messageStrings"`
+	Short                givenText            `json:"shortDescription"`
+	Full                 givenText            `json:"fullDescription"`
+	Messages             map[string]givenText `json:"messageStrings"`
 	DefaultConfiguration struct {
 		Level string `json:"level"`
 	} `json:"defaultConfiguration"`
 }
 
-type sarifText struct {
+type givenText struct {
 	Text     string `json:"text"`
 	Markdown string `json:"markdown"`
 }
 
-type sarifLogical struct {
+type givenLogical struct {
 	Name  string `json:"name"`
 	Full  string `json:"fullyQualifiedName"`
 	Index *int   `json:"index"`
 }
 
-// A sarifReference is a reportingDescriptorReference.
-type sarifReference struct {
+// A givenReference is a reportingDescriptorReference.
+type givenReference struct {
 	ID        string `json:"id"`
 	Index     *int   `json:"index"`
 	GUID      string `json:"guid"`
@@ -71,31 +71,31 @@ type sarifReference struct {
 	} `json:"toolComponent"`
 }
 
-type sarifInvocation struct {
+type givenInvocation struct {
 	Successful    *bool               `json:"executionSuccessful"`
 	ExitCode      *int                `json:"exitCode"`
 	StartFailure  string              `json:"processStartFailureMessage"`
-	Execution     []sarifNotification `json:"toolExecutionNotifications"`
-	Configuration []sarifNotification `json:"toolConfigurationNotifications"`
+	Execution     []givenNotification `json:"toolExecutionNotifications"`
+	Configuration []givenNotification `json:"toolConfigurationNotifications"`
 	Overrides     []struct {
-		Descriptor    sarifReference `json:"descriptor"`
+		Descriptor    givenReference `json:"descriptor"`
 		Configuration struct {
 			Level string `json:"level"`
 		} `json:"configuration"`
 	} `json:"ruleConfigurationOverrides"`
 }
 
-type sarifNotification struct {
-	Descriptor sarifReference `json:"descriptor"`
-	Message    sarifMessage   `json:"message"`
+type givenNotification struct {
+	Descriptor givenReference `json:"descriptor"`
+	Message    givenMessage   `json:"message"`
 	Level      string         `json:"level"`
 }
 
-func newSARIFRun(s *sarifLog, number int) *sarifRun {
-	return &sarifRun{log: s, at: fmt.Sprintf("/runs/%d", number), bases: map[string]sarifArtifact{}}
+func newRunReader(s *sarifReader, number int) *runReader {
+	return &runReader{log: s, at: fmt.Sprintf("/runs/%d", number), bases: map[string]givenArtifact{}}
 }
 
-func (r *sarifRun) read() error {
+func (r *runReader) read() error {
 	if err := r.log.object(r.member); err != nil {
 		r.judge() // what was read so far is true
 		return err
@@ -107,7 +107,7 @@ func (r *sarifRun) read() error {
 	return nil
 }
 
-func (r *sarifRun) member(name string) error {
+func (r *runReader) member(name string) error {
 	switch name {
 	case "tool":
 		return r.log.object(r.tool)
@@ -128,7 +128,7 @@ func (r *sarifRun) member(name string) error {
 }
 
 // each reads the elements of an array that waits for the end of the run.
-func each[T any](r *sarifRun, to *[]T) error {
+func each[T any](r *runReader, to *[]T) error {
 	_, err := r.log.array(func() error {
 		var one T
 		err := r.decode(&one)
@@ -138,13 +138,13 @@ func each[T any](r *sarifRun, to *[]T) error {
 	return err
 }
 
-func (r *sarifRun) tool(name string) error {
+func (r *runReader) tool(name string) error {
 	switch name {
 	case "driver":
 		return r.log.object(r.component(&r.driver))
 	case "extensions":
 		_, err := r.log.array(func() error {
-			r.extensions = append(r.extensions, sarifComponent{})
+			r.extensions = append(r.extensions, givenComponent{})
 			return r.log.object(r.component(&r.extensions[len(r.extensions)-1]))
 		})
 		return err
@@ -153,7 +153,7 @@ func (r *sarifRun) tool(name string) error {
 }
 
 // component reads the members of the driver or an extension.
-func (r *sarifRun) component(c *sarifComponent) func(name string) error {
+func (r *runReader) component(c *givenComponent) func(name string) error {
 	return func(name string) error {
 		switch name {
 		case "name":
@@ -172,7 +172,7 @@ func (r *sarifRun) component(c *sarifComponent) func(name string) error {
 }
 
 // decode reads a value that waits for the end of the run.
-func (r *sarifRun) decode(v any) error {
+func (r *runReader) decode(v any) error {
 	before := r.log.dec.InputOffset()
 	if err := r.log.decode(v); err != nil {
 		return err
@@ -182,7 +182,7 @@ func (r *sarifRun) decode(v any) error {
 
 // keep counts what is kept. What is not a result cannot be left out: levels and
 // places depend on it.
-func (r *sarifRun) keep(bytes int) error {
+func (r *runReader) keep(bytes int) error {
 	if r.kept += bytes; r.kept > maxWaiting {
 		return shapeError{fmt.Sprintf("%s: more than %d MB of what all of a run is needed for", r.at, maxWaiting>>20)}
 	}
@@ -191,10 +191,10 @@ func (r *sarifRun) keep(bytes int) error {
 
 // readArtifacts keeps where artifacts are; results may name them by number.
 // Their contents may be in there too, and are dropped.
-func (r *sarifRun) readArtifacts() error {
+func (r *runReader) readArtifacts() error {
 	_, err := r.log.array(func() error {
 		var a struct {
-			Location sarifArtifact `json:"location"`
+			Location givenArtifact `json:"location"`
 		}
 		if err := r.log.decode(&a); err != nil {
 			return err
@@ -206,7 +206,7 @@ func (r *sarifRun) readArtifacts() error {
 }
 
 // judge tells of the run, as all of it is known.
-func (r *sarifRun) judge() {
+func (r *runReader) judge() {
 	name := cmp.Or(r.driver.name, "SARIF")
 	if tools := r.log.report.Tool; !slices.Contains(strings.Split(tools, ", "), name) {
 		r.log.report.Tool = strings.TrimPrefix(tools+", "+name, ", ")
@@ -221,14 +221,14 @@ func (r *sarifRun) judge() {
 }
 
 // invocation breaks the report if the tool did not do all that it was to do.
-func (r *sarifRun) invocation(at string, i *sarifInvocation) {
+func (r *runReader) invocation(at string, i *givenInvocation) {
 	told := false
 	for _, list := range []struct {
 		name string
-		of   []sarifNotification
+		of   []givenNotification
 	}{{"toolExecutionNotifications", i.Execution}, {"toolConfigurationNotifications", i.Configuration}} {
 		for n, note := range list.of {
-			descriptor, component := r.descriptor(note.Descriptor, func(c *sarifComponent) []sarifRule { return c.notifications })
+			descriptor, component := r.descriptor(note.Descriptor, func(c *givenComponent) []givenRule { return c.notifications })
 			if cmp.Or(note.Level, descriptor.DefaultConfiguration.Level) == "error" {
 				told = true
 				r.log.report.Break("%s/%s/%d: %s", at, list.name, n, r.message(note.Message, descriptor, component))
@@ -247,31 +247,31 @@ func (r *sarifRun) invocation(at string, i *sarifInvocation) {
 
 // descriptor finds what a reference refers to, and its component; the zero
 // descriptor if it is not there.
-func (r *sarifRun) descriptor(ref sarifReference, of func(*sarifComponent) []sarifRule) (sarifRule, *sarifComponent) {
+func (r *runReader) descriptor(ref givenReference, of func(*givenComponent) []givenRule) (givenRule, *givenComponent) {
 	c := r.referred(ref)
 	if c == nil {
-		return sarifRule{}, &r.driver
+		return givenRule{}, &r.driver
 	}
 	list := of(c)
 	if i := ref.Index; i != nil && *i >= 0 && *i < len(list) {
 		return list[*i], c
 	}
 	if ref.GUID != "" {
-		if i := slices.IndexFunc(list, func(d sarifRule) bool { return strings.EqualFold(d.GUID, ref.GUID) }); i >= 0 {
+		if i := slices.IndexFunc(list, func(d givenRule) bool { return strings.EqualFold(d.GUID, ref.GUID) }); i >= 0 {
 			return list[i], c
 		}
 	}
 	// The id of a result may be below that of its rule: CA1000/1 is of CA1000.
 	for id := ref.ID; id != ""; id = parent(id) {
-		if i := slices.IndexFunc(list, func(d sarifRule) bool { return d.ID == id }); i >= 0 {
+		if i := slices.IndexFunc(list, func(d givenRule) bool { return d.ID == id }); i >= 0 {
 			return list[i], c
 		}
 	}
-	return sarifRule{}, c
+	return givenRule{}, c
 }
 
 // referred is the component of a reference; nil if it is not there.
-func (r *sarifRun) referred(ref sarifReference) *sarifComponent {
+func (r *runReader) referred(ref givenReference) *givenComponent {
 	by := ref.Component
 	if i := by.Index; i != nil && *i >= 0 {
 		if *i < len(r.extensions) {
