@@ -25,7 +25,7 @@ func BenchmarkReadValgrind(b *testing.B) {
 // program of a thousand functions; a tenth of them are told twice. Each
 // megabyte, look is called with what was read so far.
 func generate(size int, look func(read int)) io.Reader {
-	g := &generator{size: size, look: look}
+	g := &generator{size: size, look: look, fill: (*generator).error, end: "\n\n<status>\n  <state>FINISHED</state>\n</status>\n\n<errorcounts>\n</errorcounts>\n\n</valgrindoutput>\n"}
 	g.buf.WriteString(`<?xml version="1.0"?>
 
 <valgrindoutput>
@@ -44,14 +44,19 @@ func generate(size int, look func(read int)) io.Reader {
 	return g
 }
 
+// A generator is a text that fill makes bit by bit, until it has its size, and
+// that ends with end.
 type generator struct {
 	size int
+	fill func(*generator)
+	end  string
+	look func(read int)
+
 	read int
 	n    int // errors
 	done bool
 	buf  strings.Builder
 	rest string
-	look func(read int)
 }
 
 func (g *generator) Read(p []byte) (int, error) {
@@ -60,10 +65,10 @@ func (g *generator) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 		for g.buf.Len() < 1<<20 && g.read+g.buf.Len() < g.size {
-			g.error()
+			g.fill(g)
 		}
 		if g.done = g.read+g.buf.Len() >= g.size; g.done {
-			g.buf.WriteString("\n\n<status>\n  <state>FINISHED</state>\n</status>\n\n<errorcounts>\n</errorcounts>\n\n</valgrindoutput>\n")
+			g.buf.WriteString(g.end)
 		}
 		g.rest = g.buf.String()
 		g.buf.Reset()

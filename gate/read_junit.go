@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -76,7 +77,7 @@ func (j *junitReport) suite(element, suite string) error {
 		case "testcase":
 			return j.testcase(suite)
 		case "failure", "error": // of what surrounds the tests
-			return j.result(Finding{Key: suite}, name)
+			return j.result(Finding{Key: cmp.Or(suite, "test suite")}, name)
 		case "properties", "system-out", "system-err":
 			return nil
 		}

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -14,12 +15,13 @@ type valgrindError struct {
 }
 
 func (v *valgrindReport) error() error {
-	f := valgrindError{Finding: Finding{Tool: v.Tool}}
+	f := valgrindError{Finding: Finding{Tool: cmp.Or(v.Tool, "valgrind")}}
 	if err := v.x.Each(func(name string) error { return v.part(&f, name) }); err != nil {
 		return err
 	}
 	if f.Kind == "" {
 		v.Break("line %d: an error has no kind", v.x.Line())
+		f.Kind = "error"
 	}
 	v.errors++
 	if f.Kind == "Leak_DefinitelyLost" {
@@ -155,7 +157,7 @@ func (f *valgrindError) finding() Finding {
 
 // signal reads a <fatal_signal>, which ended the program.
 func (v *valgrindReport) signal() error {
-	f := valgrindError{Finding: Finding{Tool: v.Tool, Class: Crash, Severity: Critical}}
+	f := valgrindError{Finding: Finding{Tool: cmp.Or(v.Tool, "valgrind"), Class: Crash, Severity: Critical}}
 	var event string
 	err := v.x.Each(func(name string) error {
 		switch name {
@@ -171,6 +173,7 @@ func (v *valgrindReport) signal() error {
 	if err != nil {
 		return err
 	}
+	f.Kind = cmp.Or(f.Kind, "signal")
 	f.Message = "the program was ended by " + f.Kind
 	if event != "" {
 		f.Message += ": " + withoutAddresses(event)

@@ -14,7 +14,8 @@ const (
 	maxFrames   = 256    // of one stack
 	maxStacks   = 16     // of one finding
 	maxText     = 4 << 10
-	maxKept     = 64 << 20 // bytes of text of all findings of one report, about
+	maxKept     = 64 << 20 // bytes of all findings of one report, about
+	frameSize   = 80       // bytes of a Frame without its text
 	maxBroken   = 16
 )
 
@@ -35,7 +36,7 @@ type Report struct {
 
 	seen map[[sha256.Size]byte]int // place in Findings by the digest of a finding's raw text
 	text []byte                    // room for a raw text
-	kept int                       // bytes of raw text of Findings
+	kept int                       // bytes of Findings, about
 }
 
 // Break adds a reason why the report does not say everything.
@@ -55,7 +56,7 @@ func (r *Report) Add(f Finding) {
 	r.Total++
 	f.Count = 1
 	f.Report = r.Name
-	f.Message = clip(f.Message)
+	f.Message = clip(strings.Join(strings.Fields(f.Message), " "))
 	if len(f.Stacks) > maxStacks {
 		f.Stacks = f.Stacks[:maxStacks]
 	}
@@ -76,10 +77,14 @@ func (r *Report) Add(f Finding) {
 		same.Blocks += f.Blocks
 		return
 	}
-	if len(r.Findings) == maxFindings || r.kept+len(r.text) > maxKept {
+	size := len(r.text)
+	for _, s := range f.Stacks {
+		size += frameSize * len(s.Frames)
+	}
+	if len(r.Findings) == maxFindings || r.kept+size > maxKept {
 		return // counted in Total
 	}
-	r.kept += len(r.text)
+	r.kept += size
 	r.seen[key] = len(r.Findings)
 	r.Findings = append(r.Findings, f)
 }
