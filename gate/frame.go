@@ -84,7 +84,7 @@ func (s *stacker) add(f Frame) {
 	}
 	last := &(*s)[len(*s)-1]
 	if len(last.Frames) < maxFrames && len(*s) <= maxStacks {
-		last.Frames = append(last.Frames, f)
+		last.Frames = append(last.Frames, f.clipped())
 	}
 }
 

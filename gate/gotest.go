@@ -2,7 +2,6 @@ package gate
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -15,6 +14,7 @@ type goPackage struct {
 	name    string // import path; "" until it is known
 	log     log
 	tests   map[string]*goTest // those that run, and those that failed
+	open    *int               // how many those are, of all packages
 	results int                // tests that passed, failed or were skipped
 	told    int                // findings of the log
 	unbuilt string             // "build failed" or "setup failed"
@@ -32,11 +32,13 @@ type goTest struct {
 	line   int
 }
 
-// maxTests is how many tests and packages are told apart.
-const maxTests = 100_000
+// maxTests is how many tests may run at once, or have failed in one package, and
+// how many packages there may be.
+const maxTests = 10_000
 
-func newGoPackage(r *Report, name string) *goPackage {
-	p := &goPackage{report: r, name: name, tests: map[string]*goTest{}}
+// newGoPackage begins a package. Open counts the tests of all that have begun.
+func newGoPackage(r *Report, name string, open *int) *goPackage {
+	p := &goPackage{report: r, name: name, tests: map[string]*goTest{}, open: open}
 	p.log = log{report: r, add: func(f Finding) {
 		p.told++
 		r.Add(f)
@@ -47,13 +49,25 @@ func newGoPackage(r *Report, name string) *goPackage {
 // test returns the state of a test that runs.
 func (p *goPackage) test(name string) *goTest {
 	t := p.tests[name]
-	if t == nil {
-		t = &goTest{}
-		if len(p.tests) < maxTests {
-			p.tests[name] = t
-		}
+	if t != nil {
+		return t
 	}
+	t = &goTest{}
+	if *p.open == maxTests {
+		p.log.fail("more than %d tests that run at once, or failed", maxTests)
+		return t
+	}
+	*p.open++
+	p.tests[clip(name)] = t
 	return t
+}
+
+// forget drops a test that is over.
+func (p *goPackage) forget(name string) {
+	if p.tests[name] != nil {
+		*p.open--
+		delete(p.tests, name)
+	}
 }
 
 // result takes a test's PASS, FAIL or SKIP.
@@ -72,7 +86,7 @@ func (p *goPackage) result(name, result string) {
 	default:
 		p.report.Tests++
 	}
-	delete(p.tests, name)
+	p.forget(name)
 }
 
 func parent(test string) string {
@@ -97,7 +111,7 @@ func (p *goPackage) output(test, s string) {
 	}
 	if test == "" {
 		if endedLine.MatchString(s) {
-			p.ended = s
+			p.ended = clip(s)
 		}
 		return
 	}
@@ -111,12 +125,12 @@ func (t *goTest) says(s string) {
 	case m == nil:
 		// What testify and others write below: "Error: Not equal: …".
 		if s = strings.TrimSpace(s); t.file != "" && s != "" && len(t.reason) < 300 && !strings.HasPrefix(s, "Error Trace:") {
-			t.reason = strings.TrimSpace(t.reason + " " + strings.Join(strings.Fields(s), " "))
+			t.reason = clip(strings.TrimSpace(t.reason + " " + strings.Join(strings.Fields(s), " ")))
 		}
 	case m[1] == "testing.go" && strings.HasPrefix(m[3], "race detected during execution of test"):
 		t.raced = true
 	default:
-		t.file, t.reason = m[1], m[3]
+		t.file, t.reason = clip(m[1]), clip(m[3])
 		_, t.line, _ = splitPosition(m[1] + ":" + m[2])
 	}
 }
@@ -140,6 +154,7 @@ func (p *goPackage) end(result string) {
 		case result == "ok" && !strings.HasPrefix(name, "Benchmark"):
 			p.log.fail("%s passed, and %s has no result", p.label(), name)
 		}
+		p.forget(name)
 	}
 	if result == "fail" && p.told == 0 {
 		p.unexplained()
@@ -207,12 +222,16 @@ func (p *goPackage) label() string {
 	return cmp.Or(p.name, "the package")
 }
 
-// unfinished says of what the result is missing, when the text is over.
-func (p *goPackage) unfinished() string {
+// cutOff ends a package that has no result, and must have one. What names what
+// ends too early.
+func (p *goPackage) cutOff(what string) {
+	within := ""
 	for _, name := range slices.Sorted(maps.Keys(p.tests)) {
 		if !p.tests[name].failed {
-			return fmt.Sprintf("of %s, in which %s runs,", p.label(), name)
+			within = ", while " + name + " runs"
+			break
 		}
 	}
-	return "of " + p.label()
+	p.end("cut")
+	p.log.fail("%s ends before the result of %s%s", what, p.label(), within)
 }

@@ -9,29 +9,30 @@ import (
 	"strings"
 )
 
-// maxLine is how much of a line is looked at, in bytes. The longest that say
-// anything are events of go test -json; what comes after that is passed over.
-const maxLine = 1 << 20
+// maxLine is how much of a line's beginning is looked at, in bytes, and lineEnd,
+// how much of its end at least. What a tool says stands at its end, if the program
+// did not end the line before; the longest are events of go test -json.
+const (
+	maxLine = 1 << 20
+	lineEnd = sniffed
+)
 
 // lines reads a text line by line in bounded memory.
 type lines struct {
 	from   *bufio.Reader
 	number int  // of the line that next returned, from 1
-	cut    bool // that line was longer than maxLine
+	cut    bool // something within that line was passed over
 	ended  bool // that line had its end: not so for the last of a text that was cut off
 	buf    []byte
+	end    []byte // what may be the end of a line that is too long
 }
 
 // next returns the next line without its end; io.EOF after the last.
 func (l *lines) next() (string, error) {
-	l.buf, l.cut, l.ended = l.buf[:0], false, false
+	l.buf, l.end, l.cut, l.ended = l.buf[:0], l.end[:0], false, false
 	for {
 		part, err := l.from.ReadSlice('\n')
-		room := maxLine - len(l.buf)
-		if len(part) > room+1 { // the end of the line needs no room
-			l.cut = true
-		}
-		l.buf = append(l.buf, part[:min(len(part), room)]...)
+		l.add(part)
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
@@ -43,7 +44,18 @@ func (l *lines) next() (string, error) {
 			return "", io.EOF
 		}
 		l.number++
-		return string(bytes.TrimRight(l.buf, "\r\n")), nil
+		return string(bytes.TrimRight(append(l.buf, l.end...), "\r\n")), nil
+	}
+}
+
+// add adds a part to the beginning or else to the end of the line.
+func (l *lines) add(part []byte) {
+	room := min(maxLine-len(l.buf), len(part))
+	l.buf = append(l.buf, part[:room]...)
+	l.end = append(l.end, part[room:]...)
+	if over := len(l.end) - lineEnd; over > lineEnd {
+		l.end = append(l.end[:0], l.end[over:]...)
+		l.cut = true
 	}
 }
 

@@ -1,6 +1,9 @@
 package gate
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // A block is a report within a log that is being read.
 type block interface {
@@ -74,10 +77,15 @@ func (l *log) outside(s string) {
 		l.begin(&goRace{log: l})
 	case strings.Contains(s, goleakWords):
 		l.begin(&goleakList{log: l})
+	case valgrindBanner.MatchString(s):
+		l.fail("Valgrind's own text begins here, which is not read: --xml=yes --xml-file=NAME.%%p.xml writes what can be judged")
 	case strings.HasPrefix(s, "race: limit on "): // … alive goroutines is exceeded, dying
 		l.fail("%s", s)
 	}
 }
+
+// valgrindBanner is the first line of what Valgrind writes for people.
+var valgrindBanner = regexp.MustCompile(`^==\d+== (Memcheck|Helgrind|DRD|Valgrind), `)
 
 // end ends the log.
 func (l *log) end() {

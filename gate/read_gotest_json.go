@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -39,10 +40,15 @@ type goStream struct {
 	packages map[string]*goPackage // those that have begun and have no result
 	part     map[string]*goPart    // lines of which the end is still to come, by package
 	begun    int                   // packages
+	open     int                   // tests of theirs that run, or failed
+	waiting  int                   // bytes of part
 	ended    int
 	stray    *goText // what is no event
 	built    map[string]buildError
 }
+
+// maxParts is how much may wait for the ends of lines, of all packages.
+const maxParts = 16 << 20
 
 // A goPart is the beginning of a line of a test.
 type goPart struct {
@@ -66,6 +72,7 @@ func readGoTestJSON(from *bufio.Reader, r *Report) error {
 		g.line(&in, plainLine(s))
 	}
 	g.finish(in.number)
+	r.Tool = cmp.Or(toolOf(r), "go-test")
 	return nil
 }
 
@@ -112,7 +119,7 @@ func (g *goStream) event(number int, e goEvent) {
 			return
 		}
 		g.begun++
-		p = newGoPackage(g.report, e.Package)
+		p = newGoPackage(g.report, clip(e.Package), &g.open)
 		g.packages[e.Package] = p
 	}
 	p.log.number = number
@@ -132,7 +139,7 @@ func (g *goStream) event(number int, e goEvent) {
 
 // building keeps the first error of what is built.
 func (g *goStream) building(e goEvent) {
-	name, _, _ := strings.Cut(e.ImportPath, " ")
+	name, _, _ := strings.Cut(clip(e.ImportPath), " ")
 	if _, ok := g.built[name]; ok || len(g.built) == maxTests {
 		return
 	}
@@ -156,7 +163,12 @@ func (g *goStream) output(p *goPackage, e goEvent) {
 	}
 	part.test = e.Test
 	for s := range strings.Lines(e.Output) {
-		part.text = append(part.text, s[:min(len(s), maxLine-len(part.text))]...)
+		if g.waiting+len(s) > maxParts {
+			p.log.fail("lines without an end, of more than %d MB", maxParts>>20)
+			return
+		}
+		part.text = append(part.text, s...)
+		g.waiting += len(s)
 		if strings.HasSuffix(s, "\n") {
 			g.whole(p, part)
 		}
@@ -165,6 +177,7 @@ func (g *goStream) output(p *goPackage, e goEvent) {
 
 func (g *goStream) whole(p *goPackage, part *goPart) {
 	s := plainLine(strings.TrimRight(string(part.text), "\r\n"))
+	g.waiting -= len(part.text)
 	part.text = part.text[:0]
 	if goRunLine.MatchString(s) || goResultLine.MatchString(s) {
 		return // an event says the same
@@ -208,8 +221,7 @@ func (g *goStream) finish(number int) {
 	for _, name := range slices.Sorted(maps.Keys(g.packages)) {
 		p := g.packages[name]
 		p.log.number = number
-		p.end("cut")
-		p.log.fail("the stream ends before the result %s", p.unfinished())
+		p.cutOff("the stream")
 	}
 	g.stray.finish()
 	if g.ended > 0 && g.report.Tests+g.report.Skipped+g.report.Total == 0 {

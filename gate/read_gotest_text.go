@@ -17,6 +17,7 @@ import (
 type goText struct {
 	report  *Report
 	p       *goPackage
+	open    int    // tests of it
 	seen    bool   // a line that go test alone writes
 	ran     bool   // a package with tests
 	verdict string // PASS or FAIL of a test binary, whose package line may follow
@@ -42,7 +43,7 @@ var (
 
 func newGoText(r *Report) *goText {
 	g := &goText{report: r, built: map[string]buildError{}}
-	g.p = newGoPackage(r, "")
+	g.p = newGoPackage(r, "", &g.open)
 	return g
 }
 
@@ -62,17 +63,17 @@ func (g *goText) framing(s string) bool {
 		switch m[1] {
 		case "RUN":
 			g.p.test(m[2])
-			g.p.log.test = m[2]
+			g.p.log.test = clip(m[2])
 		case "PAUSE":
 			g.p.log.test = ""
 		default:
-			g.p.log.test = m[2]
+			g.p.log.test = clip(m[2])
 		}
 		return true
 	}
 	if m := goResultLine.FindStringSubmatch(s); m != nil {
 		g.mark()
-		g.p.log.test = m[2]
+		g.p.log.test = clip(m[2])
 		g.p.result(m[2], strings.ToLower(m[1]))
 		if m[1] != "FAIL" {
 			g.p.log.test = ""
@@ -120,14 +121,14 @@ func (g *goText) end(name, result string) {
 	g.p.name = name
 	g.p.end(result)
 	number := g.p.log.number
-	g.p = newGoPackage(g.report, "")
+	g.p = newGoPackage(g.report, "", &g.open)
 	g.p.log.number = number
 }
 
 // compiler keeps the first error of a package, which stands under its name.
 func (g *goText) compiler(s string) {
 	if m := goHeaderLine.FindStringSubmatch(s); m != nil {
-		g.header = m[1]
+		g.header = clip(m[1])
 		return
 	}
 	m := goCompileLine.FindStringSubmatch(s)
@@ -143,7 +144,7 @@ func (g *goText) compiler(s string) {
 func compileError(m []string) buildError {
 	var b buildError
 	b.at.File, b.at.Line, b.at.Column = splitPosition(strings.TrimSuffix(m[1]+":"+m[2]+":"+m[3], ":"))
-	b.text = clip(m[4])
+	b.at, b.text = b.at.clipped(), clip(m[4])
 	return b
 }
 
@@ -160,8 +161,7 @@ func (g *goText) finish() bool {
 		g.p.end("fail")
 	default:
 		g.ran = true
-		g.p.end("cut")
-		g.p.log.fail("the text ends before the result %s", g.p.unfinished())
+		g.p.cutOff("the text")
 	}
 	if g.seen && !g.ran && g.report.Total == 0 {
 		g.report.Break("go test ran no test")

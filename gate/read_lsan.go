@@ -102,6 +102,7 @@ func (b *leaks) close() {
 		b.log.fail("the report of LeakSanitizer is cut off: it has no SUMMARY")
 	case b.summed && (b.told != b.bytes || b.counts != b.blocks):
 		// The option max_leaks shows the greatest alone; or lines are lost.
-		b.log.fail("LeakSanitizer found %d bytes in %d blocks, of which %d bytes in %d blocks are here", b.bytes, b.blocks, b.told, b.counts)
+		b.log.fail("LeakSanitizer found %d bytes in %s, of which %d bytes in %s are here",
+			b.bytes, counted(int(b.blocks), "block"), b.told, counted(int(b.counts), "block"))
 	}
 }

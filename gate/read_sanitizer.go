@@ -81,7 +81,7 @@ func (l *log) sanitizerReport(s, level, tool string, colon bool, what string) {
 	switch {
 	case level == "FATAL" || level == "ERROR" && !colon:
 		l.fail("%s", strings.TrimSpace(s))
-	case tool == "LeakSanitizer" && level == "ERROR":
+	case strings.HasPrefix(what, "detected memory leaks"):
 		l.begin(&leaks{log: l})
 	case tool == "ThreadSanitizer" && level == "WARNING" && colon:
 		l.begin(&tsanWarning{log: l, kind: tsanPID.ReplaceAllString(what, "")})
@@ -107,6 +107,7 @@ type sanitizerError struct {
 }
 
 var (
+	headEnd    = regexp.MustCompile(`( on (unknown )?address)?:? (on )?0x.*| in thread T.*`)
 	accessLine = regexp.MustCompile(`^((?:READ|WRITE|ACCESS) of size \d+)`)
 	signalLine = regexp.MustCompile(`^==\d+== ?(?:The signal is |Hint: )(.*?)\.?$`)
 	regionLine = regexp.MustCompile(`is located (\d+ bytes .* of \d+-byte region)`)
@@ -159,12 +160,12 @@ func (e *sanitizerError) close() {
 		e.log.fail("the report of %s is cut off: it has no SUMMARY", e.name)
 		e.kind, _, _ = strings.Cut(strings.TrimPrefix(e.head, "attempting "), " ")
 	}
-	message := e.kind
-	switch {
-	case e.access != "":
+	message := headEnd.ReplaceAllString(strings.TrimPrefix(e.head, "attempting "), "")
+	if !strings.HasPrefix(message, e.kind) {
+		message = e.kind + ": " + message
+	}
+	if e.access != "" {
 		message += ": " + e.access
-	case !strings.HasPrefix(e.head, e.kind):
-		message += ": " + title(e.head)
 	}
 	if e.region != "" {
 		message += ", " + e.region

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 )
 
 // Text is any text that is no report of another format: the log of a test run,
@@ -36,5 +38,20 @@ func readText(from *bufio.Reader, r *Report) error {
 		r.Break("no sanitizer, race detector or go test says anything in this text, and that proves nothing: they are silent too if they were killed, or not there. " +
 			"Let muster gate run the program, so that its exit status counts, or give the output of go test -json")
 	}
+	r.Tool = toolOf(r)
 	return nil
+}
+
+// toolOf are the tools whose findings a text has, or the one that found none.
+func toolOf(r *Report) string {
+	var tools []string
+	for _, f := range r.Findings {
+		if !slices.Contains(tools, f.Tool) {
+			tools = append(tools, f.Tool)
+		}
+	}
+	if len(tools) == 0 && r.Tests > 0 {
+		return "go-test"
+	}
+	return strings.Join(tools, ", ")
 }

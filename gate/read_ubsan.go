@@ -20,7 +20,7 @@ type undefinedError struct {
 var (
 	undefinedLine = regexp.MustCompile(`((?:[A-Za-z]:\\)?[^:]*):(\d+):(\d+): runtime error: (.*)|<unknown>: runtime error: (.*)`)
 	minimalLine   = regexp.MustCompile(`^ubsan: (\S+)`) // of -fsanitize-minimal-runtime
-	noteLine      = regexp.MustCompile(`: note: |^( +|[0-9a-f]{2})( [0-9a-f]{2} | [0-9a-f]{2})+\s*$|^\s*\^[~\s]*$`)
+	noteLine      = regexp.MustCompile(`: note: |^\s*(?:[0-9a-f]{2}\s+)+[0-9a-f]{2}\s*$|^\s*\^[~\s]*$`)
 )
 
 // undefined reads a line that may be one of UndefinedBehaviorSanitizer.

@@ -57,6 +57,7 @@ func (r *Report) Add(f Finding) {
 	f.Count = 1
 	f.Report = r.Name
 	f.Message = clip(strings.Join(strings.Fields(f.Message), " "))
+	f.Kind, f.Key, f.At = clip(f.Kind), clip(f.Key), f.At.clipped()
 	if len(f.Stacks) > maxStacks {
 		f.Stacks = f.Stacks[:maxStacks]
 	}
@@ -114,10 +115,16 @@ func (f Finding) appendRaw(b []byte) []byte {
 	return b
 }
 
-// clip bounds a text of a report.
+// clipped bounds the texts of a frame.
+func (f Frame) clipped() Frame {
+	f.Function, f.File, f.Object = clip(f.Function), clip(f.File), clip(f.Object)
+	return f
+}
+
+// clip bounds a text of a report, and lets go of the line that it was cut out of.
 func clip(s string) string {
 	if len(s) > maxText {
-		s = strings.ToValidUTF8(s[:maxText], "") + " …"
+		return strings.ToValidUTF8(s[:maxText], "") + " …"
 	}
-	return s
+	return strings.Clone(s)
 }
