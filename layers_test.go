@@ -30,6 +30,7 @@ var layers = [][]string{
 	{
 		"internal/archive",    // the form of a backup
 		"internal/benchdoc",   // the runner of the benchmarks
+		"internal/checkout",   // the repository that a pipeline builds
 		"internal/chart",      // SVG and text charts
 		"internal/faultdisk",  // a disk under SQLite that loses its power
 		"internal/faultwire",  // a way to a PostgreSQL that fails
@@ -41,6 +42,7 @@ var layers = [][]string{
 		"internal/seal",       // secrets at rest
 		"internal/shop",       // the service that the demo watches
 		"internal/testreport", // the runner of the tests
+		"internal/valgrind",   // programs run under Valgrind
 		"internal/vendortest", // stand-ins of Slack, GitLab …
 		"internal/wire",       // the guarded HTTP client
 		"internal/xmlscan",    // XML: a stream of tags, in little memory

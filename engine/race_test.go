@@ -65,7 +65,7 @@ func races(t *testing.T, run func(r race, n int)) {
 				}
 				side.Wait()
 			}
-			r.a.wait("all that was due has left", 60*time.Second, func() bool {
+			r.a.wait("all that was due has left", time.Minute+time.Duration(all)*50*time.Millisecond, func() bool {
 				return number(t, r.address, `SELECT count(*) FROM outbox WHERE state = 'pending' AND kind = 'page'`) == 0
 			})
 			r.quiet()
