@@ -34,6 +34,7 @@ type client struct {
 	base         *url.URL
 	token        string
 	organization string
+	key          string // Idempotency-Key; "" for none
 	http         *http.Client
 }
 
@@ -129,6 +130,13 @@ func (c *client) post(ctx context.Context, path string, body, out any) error {
 	return c.call(ctx, http.MethodPost, path, nil, body, out)
 }
 
+// postOnce is post with a key by which the server does it once.
+func (c *client) postOnce(ctx context.Context, path, key string, body, out any) error {
+	keyed := *c
+	keyed.key = key
+	return keyed.post(ctx, path, body, out)
+}
+
 func (c *client) delete(ctx context.Context, path string) error {
 	return c.call(ctx, http.MethodDelete, path, nil, nil, nil)
 }
@@ -160,6 +168,9 @@ func (c *client) call(ctx context.Context, method, path string, query url.Values
 	}
 	if c.organization != "" {
 		req.Header.Set("X-Muster-Organization", c.organization)
+	}
+	if c.key != "" {
+		req.Header.Set("Idempotency-Key", c.key)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/musterhq/muster/gate"
+	"github.com/musterhq/muster/internal/valgrind"
+)
+
+type gateRunCmd struct {
+	gateFlags
+	Tool         string        `enum:"memcheck,helgrind,drd" default:"memcheck" help:"memcheck (leaks and wrong use of memory), helgrind or drd (races and locks)."`
+	Suppressions []string      `sep:"none" type:"existingfile" placeholder:"FILE" help:"Of Valgrind. They count, and are not shown."`
+	Option       []string      `sep:"none" placeholder:"OPTION" help:"A further one for Valgrind, such as --option=--track-origins=yes."`
+	Timeout      time.Duration `placeholder:"DURATION" help:"End the program after so long, which fails the gate."`
+	Keep         string        `placeholder:"FOLDER" help:"Keep the reports there."`
+	Command      []string      `arg:"" passthrough:"partial" help:"The program and its arguments."`
+}
+
+func (gateRunCmd) Help() string {
+	return `Children of the program run under Valgrind, too. What the program prints is shown as it is.
+
+  muster gate run -- ./tests --fast
+  muster gate run --tool helgrind --timeout 20m -- make check`
+}
+
+func (c gateRunCmd) Run(ctx context.Context, a *app) error {
+	j, err := c.judge(ctx, a)
+	if err != nil {
+		return err
+	}
+	if len(c.Command) > 0 && c.Command[0] == "--" {
+		c.Command = c.Command[1:]
+	}
+	if len(c.Command) == 0 {
+		return misused("expected \"-- <command> ...\": name the program to be run")
+	}
+	folder := c.Keep
+	if folder == "" {
+		if folder, err = os.MkdirTemp("", "muster-gate-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(folder)
+	} else if err = freshFolder(folder); err != nil {
+		return usageError{err}
+	}
+	if folder, err = filepath.Abs(folder); err != nil {
+		return err
+	}
+	stdout := a.out
+	if c.JSON { // which is then all that standard output has
+		stdout = a.err
+	}
+	ended, err := valgrind.Run{
+		Tool: c.Tool, Command: c.Command, Reports: folder, Suppressions: c.Suppressions, Options: c.Option, Timeout: c.Timeout,
+		In: a.in, Out: stdout, Err: a.err,
+	}.Do(ctx)
+	if errors.Is(err, valgrind.ErrMissing) {
+		return fmt.Errorf("%w: nothing was checked, and so nothing passes (Debian: apt-get install valgrind)", err)
+	}
+	if err != nil {
+		return err
+	}
+	var reports []gate.Report
+	for _, name := range ended.Reports {
+		r, err := readReport(name)
+		if err != nil {
+			return err
+		}
+		r.Name = filepath.Base(name)
+		reports = append(reports, r)
+	}
+	if len(reports) > 0 {
+		switch {
+		case ended.Late:
+			reports[0].Break("the program was ended after %s, its time", c.Timeout)
+		case ctx.Err() != nil:
+			reports[0].Break("the run was interrupted")
+		case ended.Blind != "":
+			reports[0].Break("%s", ended.Blind)
+		}
+	}
+	return j.conclude(context.WithoutCancel(ctx), reports, &gate.Exit{Code: ended.Code, Signal: ended.Signal})
+}
+
+// freshFolder makes a folder, or takes one that is empty: a report of an earlier
+// run must not be judged again.
+func freshFolder(name string) error {
+	if err := os.MkdirAll(name, 0o755); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(name)
+	if err == nil && len(entries) > 0 {
+		return fmt.Errorf("--keep: %s is not empty", name)
+	}
+	return err
+}
+
+func signalName(number int) string {
+	if name := unix.SignalName(unix.Signal(number)); name != "" {
+		return name
+	}
+	return fmt.Sprintf("signal %d", number)
+}
