@@ -135,9 +135,12 @@ type AlertFilter struct {
 	Limit       int
 }
 
-// Alerts lists alerts, newest first.
-func (s *Store) Alerts(ctx context.Context, org string, f AlertFilter) ([]incident.Alert, error) {
-	text, args := `SELECT version, body FROM alerts WHERE org = $1`, []any{org}
+// query is the statement that lists alerts, newest first.
+func (f AlertFilter) query(org string) (text string, args []any) {
+	text, args = `SELECT version, body FROM alerts WHERE org = $1`, []any{org}
+	if f.Incident != "" { // SQLite would read all alerts of the organization for their order
+		text = `SELECT version, body FROM alerts WHERE org || '' = $1`
+	}
 	add := func(condition string, arg any) {
 		args = append(args, arg)
 		text += fmt.Sprintf(condition, len(args))
@@ -160,6 +163,12 @@ func (s *Store) Alerts(ctx context.Context, org string, f AlertFilter) ([]incide
 		add(` AND id < $%d`, f.After)
 	}
 	add(` ORDER BY id DESC LIMIT $%d`, f.Limit)
+	return text, args
+}
+
+// Alerts lists alerts, newest first.
+func (s *Store) Alerts(ctx context.Context, org string, f AlertFilter) ([]incident.Alert, error) {
+	text, args := f.query(org)
 	rows, err := s.read.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list alerts: %w", err)

@@ -71,3 +71,12 @@ func AuditStatements() map[string]string {
 		"rows in quarantine": auditQuarantinedRows, "incidents in quarantine": auditQuarantinedIncidents,
 	}
 }
+
+// AlertsPlan tells which index SQLite takes to list alerts.
+func (s *Store) AlertsPlan(ctx context.Context, org string, f AlertFilter) (string, error) {
+	text, args := f.query(org)
+	var id, parent, unused int
+	var plan string
+	err := s.read.QueryRowContext(ctx, "EXPLAIN QUERY PLAN "+text, args...).Scan(&id, &parent, &unused, &plan)
+	return plan, err
+}

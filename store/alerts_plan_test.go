@@ -1,0 +1,26 @@
+package store_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/musterhq/muster/incident"
+	"github.com/musterhq/muster/store"
+)
+
+// TestAlertsOfOneIncident: SQLite finds the alerts of an incident by an index of
+// incidents, and does not read all of the organization's for their order.
+func TestAlertsOfOneIncident(t *testing.T) {
+	t.Parallel()
+	s := must(store.Open(t.Context(), filepath.Join(t.TempDir(), "muster.db"), discard))(t)
+	t.Cleanup(func() { _ = s.Close() })
+	for _, status := range []incident.AlertStatus{"", incident.Firing} {
+		for _, after := range []string{"", "a"} {
+			plan := must(s.AlertsPlan(t.Context(), "o", store.AlertFilter{Incident: "i", Status: status, After: after, Limit: 10}))(t)
+			if !strings.Contains(plan, "alerts_of_incident (incident=?") {
+				t.Errorf("status %q, after %q: %s", status, after, plan)
+			}
+		}
+	}
+}
