@@ -72,11 +72,18 @@ func AuditStatements() map[string]string {
 	}
 }
 
-// AlertsPlan tells which index SQLite takes to list alerts.
+// AlertsPlan and RunsPlan tell which index SQLite takes for these lists.
 func (s *Store) AlertsPlan(ctx context.Context, org string, f AlertFilter) (string, error) {
 	text, args := f.query(org)
+	return s.plan(ctx, text, args...)
+}
+
+func (s *Store) RunsPlan(ctx context.Context, org, incident string) (string, error) {
+	return s.plan(ctx, runsOfIncident, org, incident)
+}
+
+func (s *Store) plan(ctx context.Context, text string, args ...any) (plan string, err error) {
 	var id, parent, unused int
-	var plan string
-	err := s.read.QueryRowContext(ctx, "EXPLAIN QUERY PLAN "+text, args...).Scan(&id, &parent, &unused, &plan)
+	err = s.read.QueryRowContext(ctx, "EXPLAIN QUERY PLAN "+text, args...).Scan(&id, &parent, &unused, &plan)
 	return plan, err
 }

@@ -148,9 +148,13 @@ func (s *Store) RunByID(ctx context.Context, org, runID string) (Run, error) {
 	return r, notFound("run "+runID, err)
 }
 
+// runsOfIncident hides the organization from SQLite, which would read all its
+// runs by the index of their targets.
+const runsOfIncident = `SELECT ` + runColumns + ` FROM runs WHERE org || '' = $1 AND incident = $2 ORDER BY id`
+
 // Runs lists the runs of an incident, oldest first.
 func (s *Store) Runs(ctx context.Context, org, incidentID string) ([]Run, error) {
-	rows, err := s.read.QueryContext(ctx, `SELECT `+runColumns+` FROM runs WHERE org = $1 AND incident = $2 ORDER BY id`, org, incidentID)
+	rows, err := s.read.QueryContext(ctx, runsOfIncident, org, incidentID)
 	if err != nil {
 		return nil, fmt.Errorf("runs of %s: %w", incidentID, err)
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/musterhq/muster/store"
 )
 
-// TestAlertsOfOneIncident: SQLite finds the alerts of an incident by an index of
-// incidents, and does not read all of the organization's for their order.
-func TestAlertsOfOneIncident(t *testing.T) {
+// TestOfOneIncident: SQLite finds the alerts and the runs of an incident by an index
+// of incidents, and does not read all of the organization's.
+func TestOfOneIncident(t *testing.T) {
 	t.Parallel()
 	s := must(store.Open(t.Context(), filepath.Join(t.TempDir(), "muster.db"), discard))(t)
 	t.Cleanup(func() { _ = s.Close() })
@@ -22,5 +22,8 @@ func TestAlertsOfOneIncident(t *testing.T) {
 				t.Errorf("status %q, after %q: %s", status, after, plan)
 			}
 		}
+	}
+	if plan := must(s.RunsPlan(t.Context(), "o", "i"))(t); !strings.Contains(plan, "runs_once (incident=?") {
+		t.Error(plan)
 	}
 }
