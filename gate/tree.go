@@ -54,8 +54,10 @@ func (t *Tree) find(name string) (string, bool) {
 			several = true
 		}
 	}
-	// A name that fits several files as well is none of them for sure.
-	return best, best != "" && !several
+	if several { // it is none of them for sure
+		return "", false
+	}
+	return best, best != ""
 }
 
 // parts counts those of a path.
