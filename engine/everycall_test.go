@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -104,6 +105,7 @@ func (p *play) flipped() int {
 type outcome struct {
 	Sent   []string // to whom, for what, and whether it came again
 	Rows   map[string][]string
+	Events int // raw ones that are kept
 	Flips  int
 	Again  []string // what was to be done again, and why
 	Broken []string // invariants
@@ -314,7 +316,6 @@ var tables = map[string]string{
 	"postmortems": `SELECT CAST(i.number AS TEXT) FROM postmortems p JOIN incidents i ON i.id = p.incident`,
 	"resources":   `SELECT kind || ' ' || slug FROM resources`,
 	"revisions":   `SELECT CAST(number AS TEXT) FROM revisions`,
-	"events":      `SELECT CAST(sum(count) AS TEXT) FROM segments`,
 	"counter":     `SELECT name || ' ' || value FROM counters WHERE org <> ''`,
 }
 
@@ -335,6 +336,7 @@ func (p *play) outcome() (o outcome) {
 			o.Rows[name] = append(o.Rows[name], strings.ReplaceAll(row, p.org, "o"))
 		}
 	}
+	o.Events, _ = strconv.Atoi(p.column(`SELECT CAST(sum(count) AS TEXT) FROM segments`)[0])
 	for what, query := range halves {
 		if got := p.column(query); got[0] != "0" {
 			o.Broken = append(o.Broken, got[0]+" "+what)
@@ -411,6 +413,16 @@ func (o outcome) differs(other outcome) string {
 		if n := count[what]; n != 0 {
 			fmt.Fprintf(&b, "%+d %s\n", n, what)
 		}
+	}
+	// An event that is sent again, for want of an answer, is kept again.
+	resent := 0
+	for _, again := range other.Again {
+		if strings.HasPrefix(again, "intake: ") {
+			resent++
+		}
+	}
+	if other.Events < o.Events || other.Events > o.Events+resent {
+		fmt.Fprintf(&b, "%d events and not %d, of which %d were sent again\n", other.Events, o.Events, resent)
 	}
 	return b.String()
 }
