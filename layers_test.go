@@ -45,6 +45,7 @@ var layers = [][]string{
 		"internal/valgrind",   // programs run under Valgrind
 		"internal/vendortest", // stand-ins of Slack, GitLab …
 		"internal/wire",       // the guarded HTTP client
+		"templates",           // jobs for CI systems, to be included
 		"internal/xmlscan",    // XML: a stream of tags, in little memory
 	},
 }

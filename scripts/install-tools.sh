@@ -22,6 +22,16 @@ has_postgres() { compgen -G '/usr/lib/postgresql/*/bin/initdb' || has initdb; }
 has_valgrind() { has valgrind && has gcc && has g++; }
 has_alertmanager() { has prometheus-alertmanager || has alertmanager; }
 # The race detector links with the system's C library.
+has_pip() { python3 -m pip --version; }
+# The schema that GitLab publishes for its CI files, as a package of PyPI ships it.
+schema=check-jsonschema==0.39.0
+has_schema() { compgen -G 'bin/check_jsonschema-0.39.0-*.whl' >/dev/null; }
+fetch_schema() {
+	has_schema && return
+	echo "tools: $schema, for the schema of GitLab CI"
+	mkdir -p bin
+	python3 -m pip download --quiet --disable-pip-version-check --no-deps --dest bin "$schema"
+}
 has_c() { echo 'int main(void){return 0;}' | cc -x c -o /dev/null -; }
 
 need 'a C compiler, for go test -race' gcc libc6-dev -- has_c
@@ -30,7 +40,10 @@ need 'Prometheus, which sends real alerts to the tests' prometheus -- has promet
 need 'Alertmanager, which groups and sends them' prometheus-alertmanager -- has_alertmanager
 need 'Valgrind, and the compilers of the programs that it watches' valgrind gcc g++ libc6-dev -- has_valgrind
 
+has_schema || need 'pip, which fetches the schema of GitLab CI' python3-pip -- has_pip
+
 if [ ${#missing[@]} -eq 0 ]; then
+	fetch_schema
 	echo 'tools: all there'
 	exit 0
 fi
@@ -49,4 +62,5 @@ echo 'tools: apt-get update'
 apt-get update -qq
 echo "tools: apt-get install ${packages[*]}"
 apt-get install -y -qq --no-install-recommends "${packages[@]}" </dev/null >/dev/null
+fetch_schema
 echo 'tools: installed'
