@@ -88,7 +88,7 @@ func (j *judging) keepBaseline(ctx context.Context, v *gate.Verdict, reports []g
 // write shows the verdict, and writes the files that were asked for.
 func (j *judging) write(v gate.Verdict) error {
 	for _, file := range []struct{ name, format string }{
-		{j.SARIF, "sarif"}, {j.JUnit, "junit"}, {j.CodeQuality, "code-quality"}, {j.Markdown, "markdown"},
+		{j.SARIF, "sarif"}, {j.JUnit, "junit"}, {j.CodeQuality, "codequality"}, {j.Markdown, "markdown"},
 	} {
 		if file.name == "" {
 			continue
@@ -138,4 +138,3 @@ func writeWhole(name string, text []byte) error {
 	}
 	return err
 }
-
