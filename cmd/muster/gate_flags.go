@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ type gateFlags struct {
 	Update   bool     `help:"Take out of the baseline what this run, if it is complete, no longer shows. Nothing is added."`
 
 	ownerFlags
+	buildFlags
 
 	TicketsFor []string `enum:"junit,sarif,go-test" placeholder:"FORMAT" help:"Ask for tickets of what these find, too: junit, sarif, go-test."`
 
@@ -38,6 +40,22 @@ type gateFlags struct {
 
 	signFlags
 	reportFlags
+}
+
+// buildFlags say what is being built, where neither the CI system nor git does:
+// in a hook, which works on no checkout.
+type buildFlags struct {
+	Commit        string `placeholder:"SHA" help:"What is judged. Default: what the CI system or git says, as for the branch."`
+	Branch        string `placeholder:"NAME" help:"The branch that it is of."`
+	DefaultBranch string `env:"MUSTER_DEFAULT_BRANCH" placeholder:"NAME" help:"The branch whose complete runs close tickets."`
+}
+
+func (f buildFlags) over(b checkout.Build) checkout.Build {
+	b.Commit, b.Branch = cmp.Or(f.Commit, b.Commit), cmp.Or(f.Branch, b.Branch)
+	if f.DefaultBranch != "" {
+		b.Default = b.Branch == f.DefaultBranch
+	}
+	return b
 }
 
 // baselinePlace is where a repository keeps its baseline.
@@ -68,7 +86,7 @@ func (f gateFlags) judge(ctx context.Context, a *app) (*judging, error) {
 	var build *checkout.Build
 	j.build = func() checkout.Build {
 		if build == nil {
-			b := j.checkout.Build(ctx, a.getenv)
+			b := f.buildFlags.over(j.checkout.Build(ctx, a.getenv))
 			build = &b
 		}
 		return *build
