@@ -187,3 +187,16 @@ func isName(s, others string) bool {
 	}
 	return s != ""
 }
+
+// GuessDialect tells whose rules a file follows from its text: GitLab's, if it
+// has sections or roles, which GitHub does not know.
+func GuessDialect(text []byte) Dialect {
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		section := strings.HasPrefix(line, "[") || strings.HasPrefix(line, "^[")
+		if section && strings.Contains(line, "]") || !strings.HasPrefix(line, "#") && strings.Contains(line, " @@") {
+			return GitLab
+		}
+	}
+	return GitHub
+}

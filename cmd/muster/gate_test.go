@@ -1,0 +1,293 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/musterhq/muster/gate"
+)
+
+// gateRig is a folder with a repository's files, in which the gate is called.
+type gateRig struct {
+	*testing.T
+	root string
+	env  map[string]string
+	in   string
+}
+
+func newGateRig(t *testing.T) *gateRig {
+	t.Helper()
+	return &gateRig{T: t, root: t.TempDir(), env: map[string]string{}}
+}
+
+func (g *gateRig) file(name, text string) string {
+	g.Helper()
+	path := filepath.Join(g.root, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		g.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		g.Fatal(err)
+	}
+	return path
+}
+
+// muster calls `muster gate args`.
+func (g *gateRig) muster(args ...string) (code int, out, errs string) {
+	g.Helper()
+	var o, e bytes.Buffer
+	a := &app{
+		in: strings.NewReader(g.in), out: &o, err: &e, getenv: func(name string) string { return g.env[name] },
+		now: func() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }, zone: time.UTC, width: tableWidth,
+	}
+	code = run(g.Context(), append([]string{"gate"}, args...), a)
+	return code, o.String(), e.String()
+}
+
+// check is `muster gate check --root ROOT --json args`, which must say something
+// that is JSON.
+func (g *gateRig) check(args ...string) (int, gate.Result) {
+	g.Helper()
+	code, out, errs := g.muster(append([]string{"check", "--json", "--root", g.root}, args...)...)
+	var r gate.Result
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		g.Fatalf("exit %d: %v\n%s%s", code, err, out, errs)
+	}
+	return code, r
+}
+
+func (g *gateRig) sample(name string) string { return g.file(name, string(selftestText(name))) }
+
+// TestGateCheck: what is given as reports, and the exit code.
+func TestGateCheck(t *testing.T) {
+	g := newGateRig(t)
+	clean, bad := g.sample("clean.valgrind.xml"), g.sample("bad.valgrind.xml")
+	folder := filepath.Dir(g.file("reports/a.xml", string(selftestText("clean.valgrind.xml"))))
+	g.file("reports/deep/b.sarif", string(selftestText("clean.sarif")))
+	empty := filepath.Join(g.root, "empty")
+	if err := os.Mkdir(empty, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	nothing := g.file("nothing.xml", "")
+	tests := []struct {
+		name   string
+		args   []string
+		in     string
+		code   int
+		reason string
+	}{
+		{"clean", []string{clean}, "", exitFine, "no findings in 1 report"},
+		{"bad", []string{bad}, "", exitFailed, "new findings: 1 error"},
+		{"both", []string{clean, bad}, "", exitFailed, "1 error"},
+		{"a folder", []string{folder}, "", exitFine, "no findings in 2 reports"},
+		{"a pattern", []string{filepath.Join(g.root, "*.valgrind.xml")}, "", exitFailed, "1 error"},
+		{"the same twice", []string{clean, clean}, "", exitFine, "in 1 report"},
+		{"standard input", []string{"-"}, string(selftestText("bad.sarif")), exitFailed, "1 error"},
+		{"nothing on it", []string{"-"}, "", exitFailed, "standard input: the file is empty"},
+		{"an empty file", []string{clean, nothing}, "", exitFailed, "the file is empty"},
+		{"an empty folder", []string{empty}, "", exitFailed, "the folder is empty"},
+		{"a file that is not there", []string{filepath.Join(g.root, "no.xml")}, "", exitFailed, "no such file or directory: no report was written"},
+		{"a pattern that fits nothing", []string{filepath.Join(g.root, "*.log")}, "", exitFailed, "no file fits the pattern"},
+		{"an error exit", []string{"--exit-status", "3", clean}, "", exitFailed, "status 3, which no finding explains"},
+		{"a good exit", []string{"--exit-status", "0", clean}, "", exitFine, "no findings"},
+		{"a signal, as a shell tells it", []string{"--exit-status", "139", clean}, "", exitFailed, "SIGSEGV"},
+		{"a budget", []string{"--budget", "error=1", bad}, "", exitFine, "within the budget"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			g.T, g.in = t, tt.in
+			code, r := g.check(tt.args...)
+			if code != tt.code || !strings.Contains(r.Reason, tt.reason) || (r.Verdict == "pass") != (code == exitFine) {
+				t.Errorf("exit %d, %s: %s; want %d, %s", code, r.Verdict, r.Reason, tt.code, tt.reason)
+			}
+		})
+	}
+}
+
+// TestGateMisuse: wrong use ends with 2, says what is wrong, and judges nothing.
+func TestGateMisuse(t *testing.T) {
+	g := newGateRig(t)
+	bad := g.sample("bad.valgrind.xml")
+	broken := g.file("baseline.yaml", "version: 1\nknown:\n  zzz: {}\n")
+	tests := map[string][]string{
+		`expected "<report> ..."`:        {"check"},
+		"--budget: ":                     {"check", "--budget", "error=many", bad},
+		"--accept: needs --reason":       {"check", "--accept", strings.Repeat("0", 32), bad},
+		"--reason and --until":           {"check", "--reason", "x", bad},
+		"--until: ":                      {"check", "--accept", strings.Repeat("0", 32), "--reason", "x", "--until", "soon", bad},
+		"no finding has the fingerprint": {"check", "--accept", strings.Repeat("0", 32), "--reason", "x", "--until", "2026-12-01", bad},
+		"baseline.yaml:3":                {"check", "--baseline", broken, bad},
+		"--baseline: open":               {"check", "--baseline", filepath.Join(g.root, "none.yaml"), bad},
+		"--report: needs --gate":         {"check", "--report", "http://127.0.0.1:1", bad},
+		"no token":                       {"check", "--report", "http://127.0.0.1:1", "--gate", "x", bad},
+		"--report: it: wants an address": {"check", "--report", "nowhere", "--gate", "x", bad},
+		"name the program":               {"run", "--"},
+		"--catalogue: needs --service":   {"check", "--catalogue", bad, bad},
+		"must be one of":                 {"run", "--tool", "massif", "--", "true"},
+		"--keep: ":                       {"run", "--keep", g.root, "--", "true"},
+		"needs --artefact":               {"check", "--sign", "x.json", bad},
+	}
+	for want, args := range tests {
+		code, out, errs := g.muster(args...)
+		if code != exitMisused || !strings.Contains(errs, want) || out != "" {
+			t.Errorf("%q: exit %d\n%s%s", args, code, out, errs)
+		}
+	}
+}
+
+// TestGateBaseline: a finding is accepted until a day, is then listed and does
+// not block; the ratchet takes it out when it is gone, and never when the run
+// is not complete.
+func TestGateBaseline(t *testing.T) {
+	g := newGateRig(t)
+	bad, clean := g.sample("bad.valgrind.xml"), g.sample("clean.valgrind.xml")
+	code, r := g.check(bad)
+	if code != exitFailed || !r.Findings[0].New {
+		t.Fatalf("exit %d: %+v", code, r)
+	}
+	place := filepath.Join(g.root, baselinePlace)
+	code, r = g.check("--accept", r.Findings[0].Fingerprint, "--reason", "the pool is rewritten in January", "--until", "2027-01-31", bad)
+	if code != exitFine || r.Findings[0].New || r.Findings[0].Until != "2027-01-31" {
+		t.Fatalf("accepted: exit %d: %+v", code, r)
+	}
+	if code, r = g.check(bad); code != exitFine || r.Findings[0].New {
+		t.Fatalf("and again: exit %d: %+v", code, r)
+	}
+	cut := g.file("cut.xml", string(selftestText("clean.valgrind.xml")[:900]))
+	if code, _, errs := g.muster("check", "--root", g.root, "--update", cut); code != exitFailed || !strings.Contains(errs, "not complete") {
+		t.Fatalf("updated by a run that is not complete: exit %d: %s", code, errs)
+	}
+	if code, r = g.check("--update", bad); code != exitFine || len(r.Findings) != 1 {
+		t.Fatalf("updated while it is there: exit %d: %+v", code, r)
+	}
+	if code, r = g.check("--update", clean); code != exitFine {
+		t.Fatalf("updated: exit %d: %+v", code, r)
+	}
+	text, err := os.ReadFile(place)
+	if err != nil || strings.Contains(string(text), "January") {
+		t.Errorf("it is still in the baseline: %v\n%s", err, text)
+	}
+	if code, _ = g.check(bad); code != exitFailed {
+		t.Errorf("it came back and passes: exit %d", code)
+	}
+}
+
+// TestGateOwner: the owner is that of the first frame of our own code, by the
+// rules of whoever's CODEOWNERS it is, else the service's team.
+func TestGateOwner(t *testing.T) {
+	g := newGateRig(t)
+	bad := g.sample("bad.valgrind.xml")
+	g.file("leaking.c", "\n\n\tchar *p = malloc(4242);\n")
+	shop := g.file("shop.yaml", "organization: shop\nusers: {ana: {email: a@b.example}}\nteams: {payments: {members: [ana]}}\npolicies: {p: {steps: [{notify: [user:ana], wait: 1h}]}}\nservices: {checkout: {team: payments, policy: p}}\n")
+	owner := func(args ...string) string {
+		_, r := g.check(append(args, bad)...)
+		return r.Findings[0].Owner
+	}
+	if got := owner(); got != "" {
+		t.Errorf("nobody's: %q", got)
+	}
+	if got := owner("--service", "checkout", "--catalogue", shop); got != "payments" {
+		t.Errorf("the service's team: %q", got)
+	}
+	g.file("CODEOWNERS", "*.c @shop/c\n[Memory]\nleaking.c @shop/memory\n")
+	if got := owner("--service", "checkout", "--catalogue", shop); got != "@shop/c @shop/memory" {
+		t.Errorf("by GitLab's rules: %q", got)
+	}
+	if got := owner("--dialect", "github"); got != "@shop/memory" {
+		t.Errorf("by GitHub's rules: %q", got)
+	}
+	g.file(".github/CODEOWNERS", "*.c @shop/there\n")
+	if got := owner(); got != "@shop/there" {
+		t.Errorf("by .github/CODEOWNERS: %q", got)
+	}
+	g.env["GITLAB_CI"] = "true"
+	if got := owner(); got != "@shop/c @shop/memory" {
+		t.Errorf("in GitLab: %q", got)
+	}
+}
+
+// TestGateFiles: each output that is asked for is written, and the terminal still
+// says what it says.
+func TestGateFiles(t *testing.T) {
+	g := newGateRig(t)
+	bad := g.sample("bad.valgrind.xml")
+	args := []string{"check", "--root", g.root}
+	for _, name := range []string{"sarif", "junit", "code-quality", "markdown"} {
+		args = append(args, "--"+name, filepath.Join(g.root, name+".out"))
+	}
+	code, out, _ := g.muster(append(args, bad)...)
+	if code != exitFailed || !strings.Contains(out, "Leak_DefinitelyLost") || !strings.Contains(out, "lose") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+	for name, has := range map[string]string{"sarif": `"2.1.0"`, "junit": "<testsuite", "code-quality": `"check_name"`, "markdown": "Leak_DefinitelyLost"} {
+		text, err := os.ReadFile(filepath.Join(g.root, name+".out"))
+		if err != nil || !strings.Contains(string(text), has) {
+			t.Errorf("%s: %v\n%s", name, err, text)
+		}
+	}
+	if code, _, errs := g.muster("check", "--root", g.root, "--sarif", filepath.Join(g.root, "no", "such", "folder"), bad); code != exitFailed || !strings.Contains(errs, "write sarif") {
+		t.Errorf("a file that cannot be written: exit %d: %s", code, errs)
+	}
+}
+
+// TestGateRun runs programs under the real Valgrind: the same way and with the
+// same end as a pipeline would.
+func TestGateRun(t *testing.T) {
+	for _, tool := range []string{"valgrind", "cc"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip("not here: " + tool)
+		}
+	}
+	const quit = "#include <stdlib.h>\n#include <unistd.h>\n#include <signal.h>\n#include <sys/wait.h>\n"
+	tests := []struct {
+		name, source string
+		flags        []string // of the compiler
+		args         []string
+		code         int
+		reason       string
+	}{
+		{"clean", cleanC, nil, nil, exitFine, "no findings in 1 report"},
+		{"leaking", leakingC, nil, nil, exitFailed, "new findings: 1 error"},
+		{"leaking, stripped", leakingC, []string{"-s"}, nil, exitFailed, "new findings: 1 error"},
+		{"leaking in a child only", quit + "int main(void) { if (!fork()) { volatile char *p = malloc(7); p[0] = 1; p = 0; exit(0); } int s; wait(&s); return 0; }\n", nil, nil, exitFailed, "new findings: 1 error"},
+		{"exit 3, and clean", "int main(void) { return 3; }\n", nil, nil, exitFailed, "status 3, which no finding explains"},
+		{"killed", quit + "int main(void) { raise(SIGKILL); return 0; }\n", nil, nil, exitFailed, "killed"},
+		{"a child killed", quit + "int main(void) { if (!fork()) { raise(SIGKILL); } int s; wait(&s); return 0; }\n", nil, nil, exitFailed, ".xml: "},
+		{"crashing", "int main(void) { *(volatile int *)0 = 1; return 0; }\n", nil, nil, exitFailed, "segmentation fault"},
+		{"aborting in a child", quit + "int main(void) { if (!fork()) abort(); int s; wait(&s); return 0; }\n", nil, nil, exitFailed, ""},
+		{"static", leakingC, []string{"-static"}, nil, exitFailed, "linked statically"},
+		{"too long", quit + "int main(void) { sleep(600); return 0; }\n", nil, []string{"--timeout", "2s"}, exitFailed, "after 2s"},
+		{"with its own arguments", "#include <string.h>\nint main(int n, char **v) { return n != 3 || strcmp(v[1], \"--json\") || strcmp(v[2], \"a b\"); }\n", nil, nil, exitFine, "no findings"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			g := newGateRig(t)
+			program := filepath.Join(g.root, "program")
+			if out, err := exec.Command("cc", append(append([]string{"-g", "-O0"}, tt.flags...), "-o", program, g.file("program.c", tt.source))...).CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			args := append(append([]string{"run", "--json", "--root", g.root}, tt.args...), "--", program)
+			if tt.name == "with its own arguments" {
+				args = append(args, "--json", "a b")
+			}
+			code, out, errs := g.muster(args...)
+			var r gate.Result
+			if err := json.Unmarshal([]byte(out), &r); err != nil {
+				t.Fatalf("exit %d: %v\n%s%s", code, err, out, errs)
+			}
+			if code != tt.code || !strings.Contains(r.Reason, tt.reason) {
+				t.Errorf("exit %d: %s; want %d: %s\n%s", code, r.Reason, tt.code, tt.reason, errs)
+			}
+			if r.Verdict == "fail" && strings.HasPrefix(tt.name, "leaking") && (r.Findings[0].Class != gate.Leak || r.Findings[0].Bytes == 0) {
+				t.Errorf("%+v", r.Findings)
+			}
+		})
+	}
+}
