@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -277,5 +279,36 @@ func cutReports() selftestCheck {
 		}
 	}
 	c.Passed, c.Detail = true, fmt.Sprintf("%d ways to cut one, all stopped", len(whole))
+	return c
+}
+
+// signedVerdicts signs one with a key made for it, and changes each of its bytes.
+func signedVerdicts() selftestCheck {
+	c := selftestCheck{Name: "signed verdicts"}
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		c.Detail = err.Error()
+		return c
+	}
+	v := judgeAlone("clean.valgrind.xml", selftestText("clean.valgrind.xml"))
+	signed, err := gate.Sign(private, v.Statement(gate.Artefact{Name: "selftest", Digest: strings.Repeat("0", 64)}, nil, version))
+	if err != nil {
+		c.Detail = err.Error()
+		return c
+	}
+	want, err := gate.Open(signed, []ed25519.PublicKey{public})
+	if err != nil {
+		c.Detail = err.Error()
+		return c
+	}
+	for i := range signed {
+		changed := bytes.Clone(signed)
+		changed[i] ^= 1
+		if s, err := gate.Open(changed, []ed25519.PublicKey{public}); err == nil && !reflect.DeepEqual(s, want) {
+			c.Detail = fmt.Sprintf("one with byte %d changed is taken for another", i)
+			return c
+		}
+	}
+	c.Passed, c.Detail = true, fmt.Sprintf("%d ways to change one, all refused", len(signed))
 	return c
 }

@@ -50,6 +50,8 @@ type commands struct {
 	Export   exportCmd   `cmd:"" group:"Configuration" help:"Print the configuration in force, as one file."`
 	Backtest backtestCmd `cmd:"" group:"Configuration" help:"Tell when rules would have fired on recorded logs, without a server."`
 
+	Gate gateCmd `cmd:"" group:"Pipelines" help:"Judge test reports, so that no leak leaves CI."`
+
 	Send   sendCmd   `cmd:"" group:"Signals" help:"Send an event: something happened, or is over."`
 	Alerts alertsCmd `cmd:"" group:"Signals" help:"List alerts."`
 	Rules  rulesCmd  `cmd:"" group:"Signals" help:"Show what the rules see."`
@@ -154,7 +156,7 @@ func parse(parser *kong.Kong, args []string) (parsed *kong.Context, err error) {
 
 func groups() []kong.Group {
 	var out []kong.Group
-	for _, title := range []string{"Server", "Database", "Configuration", "Signals", "Incidents", "On call", "Automation", "Access"} {
+	for _, title := range []string{"Server", "Database", "Configuration", "Pipelines", "Signals", "Incidents", "On call", "Automation", "Access"} {
 		out = append(out, kong.Group{Key: title, Title: title})
 	}
 	return out
