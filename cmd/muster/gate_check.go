@@ -83,7 +83,7 @@ func readReports(paths []string, a *app) ([]gate.Report, error) {
 				continue
 			}
 			seen[name] = true
-			r, err := readReport(name)
+			r, err := readReport(name, name)
 			if err != nil {
 				lost(name, reason(err))
 				continue
@@ -102,8 +102,8 @@ func reason(err error) string {
 	return err.Error()
 }
 
-func readReport(name string) (gate.Report, error) {
-	f, err := os.Open(name)
+func readReport(path, name string) (gate.Report, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return gate.Report{}, err
 	}

@@ -93,8 +93,8 @@ func (f reportFlags) tell(ctx context.Context, a *app, root, what, name string, 
 
 // answered is what the server says of a report.
 type answered struct {
-	Opened   int `json:"opened"`
-	Reopened int `json:"reopened"`
+	New      int `json:"new"`
+	Returned int `json:"returned"`
 	Closed   int `json:"closed"`
 }
 
@@ -108,7 +108,7 @@ func (f reportFlags) send(ctx context.Context, a *app, k kept, name string) erro
 		return err
 	}
 	if said != (answered{}) {
-		fmt.Fprintf(a.err, "muster gate: %d opened, %d reopened, %d closed at %s\n", said.Opened, said.Reopened, said.Closed, api.base.Host)
+		fmt.Fprintf(a.err, "muster gate: %d new, %d returned, %d closed at %s\n", said.New, said.Returned, said.Closed, api.base.Host)
 	}
 	return nil
 }

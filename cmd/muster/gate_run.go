@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -70,22 +71,23 @@ func (c gateRunCmd) Run(ctx context.Context, a *app) error {
 	}
 	var reports []gate.Report
 	for _, name := range ended.Reports {
-		r, err := readReport(name)
+		r, err := readReport(name, filepath.Base(name)) // the folder may be gone when somebody reads it
 		if err != nil {
 			return err
 		}
-		r.Name = filepath.Base(name)
 		reports = append(reports, r)
 	}
-	if len(reports) > 0 {
-		switch {
-		case ended.Late:
-			reports[0].Break("the program was ended after %s, its time", c.Timeout)
-		case ctx.Err() != nil:
-			reports[0].Break("the run was interrupted")
-		case ended.Blind != "":
-			reports[0].Break("%s", ended.Blind)
-		}
+	why := ""
+	switch {
+	case ended.Late:
+		why = fmt.Sprintf("the program was ended after %s, its time", c.Timeout)
+	case ctx.Err() != nil:
+		why = "the run was interrupted"
+	case ended.Blind != "":
+		why = ended.Blind
+	}
+	if why != "" && len(reports) > 0 { // it comes first: what the report says follows from it
+		reports[0].Broken = slices.Insert(reports[0].Broken, 0, why)
 	}
 	return j.conclude(context.WithoutCancel(ctx), reports, &gate.Exit{Code: ended.Code, Signal: ended.Signal})
 }

@@ -53,11 +53,15 @@ func (f signFlags) signer(a *app) (*signer, error) {
 }
 
 func (s *signer) sign(v gate.Verdict, b gate.Baseline) error {
-	subject, err := artefact(s.Artefact)
+	name, digest, err := artefact(s.Artefact)
 	if err != nil {
 		return fmt.Errorf("sign: %w", err)
 	}
-	signed, err := gate.Sign(s.key, v.Statement(subject, b, version))
+	lives := "" // of what it lives with
+	if len(b) > 0 {
+		lives = fmt.Sprintf("%x", sha256.Sum256(b.Text()))
+	}
+	signed, err := gate.Sign(s.key, v.Statement(name, digest, lives, version))
 	if err != nil {
 		return fmt.Errorf("sign: %w", err)
 	}
@@ -67,22 +71,22 @@ func (s *signer) sign(v gate.Verdict, b gate.Baseline) error {
 	return nil
 }
 
-// artefact names what is deployed, and its digest.
-func artefact(name string) (gate.Artefact, error) {
-	if sum, ok := strings.CutPrefix(name, "sha256:"); ok {
+// artefact names what is deployed, and its SHA-256 in hex.
+func artefact(given string) (name, digest string, err error) {
+	if sum, ok := strings.CutPrefix(given, "sha256:"); ok {
 		if b, err := hex.DecodeString(sum); err != nil || len(b) != sha256.Size {
-			return gate.Artefact{}, fmt.Errorf("--artefact: %q is no digest: sha256: and 64 hexadecimal digits", name)
+			return "", "", fmt.Errorf("--artefact: %q is no digest: sha256: and 64 hexadecimal digits", given)
 		}
-		return gate.Artefact{Name: name, Digest: strings.ToLower(sum)}, nil
+		return given, strings.ToLower(sum), nil
 	}
-	f, err := os.Open(name)
+	f, err := os.Open(given)
 	if err != nil {
-		return gate.Artefact{}, fmt.Errorf("--artefact: %w", err)
+		return "", "", fmt.Errorf("--artefact: %w", err)
 	}
 	defer f.Close()
 	sum := sha256.New()
 	if _, err := io.Copy(sum, f); err != nil {
-		return gate.Artefact{}, fmt.Errorf("--artefact: %w", err)
+		return "", "", fmt.Errorf("--artefact: %w", err)
 	}
-	return gate.Artefact{Name: filepath.Base(name), Digest: hex.EncodeToString(sum.Sum(nil))}, nil
+	return filepath.Base(given), hex.EncodeToString(sum.Sum(nil)), nil
 }

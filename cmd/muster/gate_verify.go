@@ -33,30 +33,30 @@ func (c gateVerifyCmd) Run(a *app) error {
 	if err != nil {
 		return usageError{err}
 	}
-	subject, err := artefact(c.Artefact)
+	name, digest, err := artefact(c.Artefact)
 	if err != nil {
 		return err
 	}
 	var statements []gate.Statement
-	for _, name := range c.Verdicts {
-		text, err := os.ReadFile(name)
+	for _, file := range c.Verdicts {
+		text, err := os.ReadFile(file)
 		if err != nil {
 			return err
 		}
 		s, err := gate.Open(text, keys)
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+			return fmt.Errorf("%s: %w", file, err)
 		}
 		statements = append(statements, s)
 	}
-	policy := gate.Policy{Digest: subject.Digest, Commit: c.Commit, Project: c.Project, Suites: c.Suite, MaxAge: c.MaxAge}
+	policy := gate.Policy{Artefact: digest, Commit: c.Commit, Project: c.Project, Suites: c.Suite, MaxAge: c.MaxAge}
 	if err := policy.Check(statements, a.now().UTC()); err != nil {
-		return fmt.Errorf("%s may not be deployed: %w", subject.Name, err)
+		return fmt.Errorf("%s may not be deployed: %w", name, err)
 	}
 	if c.JSON {
 		return a.printJSON(statements)
 	}
-	_, err = fmt.Fprintf(a.out, "%s may be deployed: %s\n", clean(subject.Name), plural(len(statements), "signed verdict"))
+	_, err = fmt.Fprintf(a.out, "%s may be deployed: %s\n", clean(name), plural(len(statements), "signed verdict"))
 	return err
 }
 
@@ -81,43 +81,9 @@ func (c gateVerifyCmd) keys(a *app) ([]ed25519.PublicKey, error) {
 	for _, text := range texts {
 		key, err := gate.ParsePublicKey(text)
 		if err != nil {
-			return nil, fmt.Errorf("public key: %w", err)
+			return nil, err
 		}
 		keys = append(keys, key)
 	}
 	return keys, nil
-}
-
-type gateKeyCmd struct {
-	Private string `arg:"" placeholder:"FILE" help:"Where the private key goes, mode 0600; beside it the public one, with .pub."`
-}
-
-func (gateKeyCmd) Help() string {
-	return `  muster gate key gate.key       # gate.key into the pipeline's MUSTER_GATE_KEY, gate.key.pub to who deploys`
-}
-
-func (c gateKeyCmd) Run(a *app) error {
-	public, private, err := ed25519.GenerateKey(nil)
-	if err != nil {
-		return err
-	}
-	secret, open, err := gate.FormatKeys(private, public)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(c.Private, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return usageError{err}
-	}
-	_, err = f.Write(secret)
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.WriteFile(c.Private+".pub", open, 0o644)
-	}
-	if err == nil {
-		_, err = fmt.Fprintf(a.out, "%s and %s.pub\n", c.Private, c.Private)
-	}
-	return err
 }

@@ -22,9 +22,9 @@ type resolver struct {
 	dirs      []string // files are read only below these; none: anywhere
 }
 
-// ownVariables hold the secrets of the server itself.
+// ownVariables hold the secrets of Muster itself.
 func ownVariables() []string {
-	return []string{"MUSTER_SECRET_KEY", "MUSTER_ADMIN_TOKEN", "MUSTER_DATABASE", "MUSTER_TOKEN", "MUSTER_KEY", "PGPASSWORD"}
+	return []string{"MUSTER_SECRET_KEY", "MUSTER_ADMIN_TOKEN", "MUSTER_DATABASE", "MUSTER_TOKEN", "MUSTER_KEY", gateKey, "PGPASSWORD"}
 }
 
 // resolve returns the value behind a reference. Its error names the reference
