@@ -14,7 +14,7 @@ import (
 // program takes.
 func TestGateDocs(t *testing.T) {
 	pages, err := filepath.Glob("../../docs/gate*.md")
-	if err != nil || len(pages) < 5 {
+	if err != nil || len(pages) == 0 {
 		t.Fatalf("%d pages: %v", len(pages), err)
 	}
 	command := regexp.MustCompile(`(?m)(?:^|[|;] |\x60)muster (gate [^\n|>;#\x60]+)`)
