@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+var midday = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // lost is a leak of a function, as memcheck tells of it.
 func lost(function string, line int) Finding {
@@ -21,7 +21,7 @@ func lost(function string, line int) Finding {
 	}
 }
 
-func whole(name string, findings ...Finding) Report {
+func told(name string, findings ...Finding) Report {
 	r := Report{Name: name, Format: "valgrind", Tool: "memcheck"}
 	for _, f := range findings {
 		r.Add(f)
@@ -30,15 +30,15 @@ func whole(name string, findings ...Finding) Report {
 }
 
 func cut(name string, findings ...Finding) Report {
-	r := whole(name, findings...)
+	r := told(name, findings...)
 	r.Break("it ends in line 7, within <error>")
 	return r
 }
 
 // knowing is a baseline that knows a finding until a day.
 func knowing(f Finding, until time.Time) Baseline {
-	fingerprint := Judge(Case{Reports: []Report{whole("r", f)}}).Findings[0].Fingerprint
-	return Baseline{fingerprint: {Fingerprint: fingerprint, Since: noon.AddDate(0, -1, 0), Until: until}}
+	fingerprint := Judge(Case{Reports: []Report{told("r", f)}}).Findings[0].Fingerprint
+	return Baseline{fingerprint: {Fingerprint: fingerprint, Since: midday.AddDate(0, -1, 0), Until: until}}
 }
 
 func TestJudge(t *testing.T) {
@@ -53,29 +53,29 @@ func TestJudge(t *testing.T) {
 		complete bool
 		reason   string // is in it
 	}{
-		{"clean", Case{Reports: []Report{whole("a")}, Exit: fine}, true, true, "no findings in 1 report"},
+		{"clean", Case{Reports: []Report{told("a")}, Exit: fine}, true, true, "no findings in 1 report"},
 		{"no report", Case{Exit: fine}, false, false, "there is no report"},
-		{"a leak", Case{Reports: []Report{whole("a", lost("f", 3))}}, false, true, "new findings: 1 error"},
-		{"two in one report, the other clean", Case{Reports: []Report{whole("a", lost("f", 3), lost("g", 4)), whole("b")}}, false, true, "new findings: 2 error"},
-		{"a report cut off", Case{Reports: []Report{whole("a"), cut("b")}, Exit: fine}, false, false, "b: it ends in line 7"},
+		{"a leak", Case{Reports: []Report{told("a", lost("f", 3))}}, false, true, "new findings: 1 error"},
+		{"two in one report, the other clean", Case{Reports: []Report{told("a", lost("f", 3), lost("g", 4)), told("b")}}, false, true, "new findings: 2 error"},
+		{"a report cut off", Case{Reports: []Report{told("a"), cut("b")}, Exit: fine}, false, false, "b: it ends in line 7"},
 		{"two cut off", Case{Reports: []Report{cut("a"), cut("b")}}, false, false, "(and 1 report more)"},
-		{"known", Case{Reports: []Report{whole("a", lost("f", 3))}, Baseline: knowing(lost("f", 3), today)}, true, true, "1 known finding in 1 report"},
-		{"known, and its last day was yesterday", Case{Reports: []Report{whole("a", lost("f", 3))}, Baseline: knowing(lost("f", 3), today.AddDate(0, 0, -1))}, false, true, "new findings: 1 error"},
-		{"known for good", Case{Reports: []Report{whole("a", lost("f", 3))}, Baseline: knowing(lost("f", 3), time.Time{})}, true, true, "1 known"},
-		{"one known, one new", Case{Reports: []Report{whole("a", lost("f", 3), lost("g", 3))}, Baseline: knowing(lost("f", 3), today)}, false, true, "new findings: 1 error"},
+		{"known", Case{Reports: []Report{told("a", lost("f", 3))}, Baseline: knowing(lost("f", 3), today)}, true, true, "1 known finding in 1 report"},
+		{"known, and its last day was yesterday", Case{Reports: []Report{told("a", lost("f", 3))}, Baseline: knowing(lost("f", 3), today.AddDate(0, 0, -1))}, false, true, "new findings: 1 error"},
+		{"known for good", Case{Reports: []Report{told("a", lost("f", 3))}, Baseline: knowing(lost("f", 3), time.Time{})}, true, true, "1 known"},
+		{"one known, one new", Case{Reports: []Report{told("a", lost("f", 3), lost("g", 3))}, Baseline: knowing(lost("f", 3), today)}, false, true, "new findings: 1 error"},
 		{"known, but cut off", Case{Reports: []Report{cut("a", lost("f", 3))}, Baseline: knowing(lost("f", 3), today)}, false, false, "a: it ends"},
-		{"within the budget", Case{Reports: []Report{whole("a", lost("f", 3))}, Budget: Budget{Error: 1}}, true, true, "1 new finding within the budget"},
-		{"over it", Case{Reports: []Report{whole("a", lost("f", 3), lost("g", 3))}, Budget: Budget{Error: 1}}, false, true, "2 error (1 allowed)"},
-		{"reachable", Case{Reports: []Report{whole("a", reachable)}, Budget: Budget{Info: Unlimited}}, true, true, "within the budget"},
-		{"crashed", Case{Reports: []Report{whole("a")}, Exit: &Exit{Code: -1, Signal: "segmentation fault"}}, false, false, "signal: segmentation fault"},
-		{"error exit, no finding", Case{Reports: []Report{whole("a")}, Exit: &Exit{Code: 3}}, false, false, "status 3, which no finding explains"},
-		{"error exit, and only a leak that is known", Case{Reports: []Report{whole("a", lost("f", 3))}, Baseline: knowing(lost("f", 3), today), Exit: &Exit{Code: 3}}, false, false, "status 3"},
-		{"error exit because a test failed", Case{Reports: []Report{whole("a", test)}, Budget: Budget{Error: 1}, Exit: &Exit{Code: 1}}, true, false, "within the budget"},
-		{"a failed test may hide what comes after it", Case{Reports: []Report{whole("a", test)}}, false, false, "1 error"},
+		{"within the budget", Case{Reports: []Report{told("a", lost("f", 3))}, Budget: Budget{Error: 1}}, true, true, "1 new finding within the budget"},
+		{"over it", Case{Reports: []Report{told("a", lost("f", 3), lost("g", 3))}, Budget: Budget{Error: 1}}, false, true, "2 error (1 allowed)"},
+		{"reachable", Case{Reports: []Report{told("a", reachable)}, Budget: Budget{Info: Unlimited}}, true, true, "within the budget"},
+		{"crashed", Case{Reports: []Report{told("a")}, Exit: &Exit{Code: -1, Signal: "segmentation fault"}}, false, false, "signal: segmentation fault"},
+		{"error exit, no finding", Case{Reports: []Report{told("a")}, Exit: &Exit{Code: 3}}, false, false, "status 3, which no finding explains"},
+		{"error exit, and only a leak that is known", Case{Reports: []Report{told("a", lost("f", 3))}, Baseline: knowing(lost("f", 3), today), Exit: &Exit{Code: 3}}, false, false, "status 3"},
+		{"error exit because a test failed", Case{Reports: []Report{told("a", test)}, Budget: Budget{Error: 1}, Exit: &Exit{Code: 1}}, true, false, "within the budget"},
+		{"a failed test may hide what comes after it", Case{Reports: []Report{told("a", test)}}, false, false, "1 error"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.c.Now = noon
+			tt.c.Now = midday
 			v := Judge(tt.c)
 			if v.Pass != tt.pass || v.Complete != tt.complete || !strings.Contains(v.Reason, tt.reason) {
 				t.Errorf("passes: %v, complete: %v, %q; want %v, %v, %q", v.Pass, v.Complete, v.Reason, tt.pass, tt.complete, tt.reason)
@@ -100,10 +100,10 @@ func TestTooMany(t *testing.T) {
 // TestGone: what a complete run no longer shows is gone; another run says nothing.
 func TestGone(t *testing.T) {
 	base := knowing(lost("f", 3), time.Time{})
-	if v := Judge(Case{Reports: []Report{whole("a")}, Baseline: base}); len(v.Gone) != 1 {
+	if v := Judge(Case{Reports: []Report{told("a")}, Baseline: base}); len(v.Gone) != 1 {
 		t.Errorf("gone: %v", v.Gone)
 	}
-	for _, c := range []Case{{Reports: []Report{cut("a")}}, {}, {Reports: []Report{whole("a", lost("f", 5))}}, {Reports: []Report{whole("a")}, Exit: &Exit{Code: 1}}} {
+	for _, c := range []Case{{Reports: []Report{cut("a")}}, {}, {Reports: []Report{told("a", lost("f", 5))}}, {Reports: []Report{told("a")}, Exit: &Exit{Code: 1}}} {
 		c.Baseline = base
 		if v := Judge(c); len(v.Gone) != 0 {
 			t.Errorf("gone: %v", v.Gone)
@@ -114,7 +114,7 @@ func TestGone(t *testing.T) {
 func fingerprints(t *testing.T, tree *Tree, findings ...Finding) []string {
 	t.Helper()
 	var out []string
-	for _, f := range identify(whole("r", findings...).Findings, tree) {
+	for _, f := range identify(told("r", findings...).Findings, tree) {
 		out = append(out, f.Fingerprint)
 	}
 	return out
