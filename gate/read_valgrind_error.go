@@ -60,11 +60,14 @@ func (v *valgrindReport) part(f *valgrindError, name string) (err error) {
 	case "stack":
 		return v.stack(f)
 	case "first_observed_at", "other_segment_start", "other_segment_end": // of drd
-		f.title = strings.ReplaceAll(name, "_", " ")
-		return v.x.Each(func(name string) error {
-			switch name {
+		f.title = strings.ReplaceAll(strings.TrimSuffix(name, "_at"), "_", " ")
+		return v.x.Each(func(part string) error {
+			switch part {
 			case "what":
-				return v.note(f)
+				object := ""
+				err := v.text(&object)
+				f.title = object + " " + f.title
+				return err
 			case "stack":
 				return v.stack(f)
 			}
@@ -150,7 +153,7 @@ func (f *valgrindError) finding() Finding {
 	case f.Class == DataRace, note == "":
 		f.Message = withoutAddresses(f.what)
 	default:
-		f.Message = withoutAddresses(f.what) + ": " + note
+		f.Message = strings.TrimSuffix(withoutAddresses(f.what), ".") + ": " + note
 	}
 	return f.Finding
 }

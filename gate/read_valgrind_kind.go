@@ -97,8 +97,11 @@ func withoutAddresses(s string) string {
 			i += 2
 		case w == "by" && word(i+1) == "thread":
 			i += 2
+		case w == "Thread" && strings.HasPrefix(word(i+1), "#"):
+			out = append(out, w+strings.TrimLeft(word(i+1), "#0123456789"))
+			i++
 		case isAddress(w):
-			out = append(out, "…")
+			out = append(out, "…"+w[len(strings.TrimRight(w, ",.;)")):])
 		default:
 			out = append(out, w)
 		}
