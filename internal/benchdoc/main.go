@@ -54,7 +54,7 @@ var suites = []suite{
 			return [][]string{
 				{"-bench=.", "-skip=Alertmanager|Growth", "-benchtime=" + benchtime, "./cmd/muster"},
 				// The parsers' benchmarks are small: a fraction of a second tells as much.
-				{"-bench=.", "-benchtime=300ms", "./event", "./detect", "./collect"},
+				{"-bench=.", "-benchtime=300ms", "./event", "./detect", "./collect", "./gate"},
 				{"-bench=Audit", "-benchtime=1x", "./engine"},
 			}
 		},

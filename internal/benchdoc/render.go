@@ -17,6 +17,7 @@ func render(runs []results, cores int) ([]byte, error) {
 	t.pages()
 	t.logs()
 	t.events()
+	t.reports()
 	t.audit()
 	return t.out.Bytes(), t.err
 }
@@ -81,6 +82,12 @@ func (t *tables) events() {
 		}
 	}
 	t.row("a record observed by a rule", t.scaled("Observe", "ns/op", 1e-3))
+}
+
+func (t *tables) reports() {
+	t.out.WriteByte('\n')
+	t.head("Reading what test runs leave behind, one core", "MB/s")
+	t.row("Valgrind's XML, a report of 100 MB", t.figure("ReadValgrind", "MB/s"))
 }
 
 func (t *tables) audit() {
