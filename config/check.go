@@ -23,6 +23,7 @@ func (d Doc) Check(kinds Kinds) error {
 	c.rules()
 	c.runbooks()
 	c.logs()
+	c.gates()
 	c.operators()
 	return c.problems.sorted()
 }
@@ -73,6 +74,7 @@ func (c *checker) teams() {
 			exists(c, c.d.Users, "user", user, fmt.Sprintf("%s.members[%d]", path, i))
 		}
 		c.contact(t.Room, path+".room")
+		c.ticket(t.Ticket, path+".ticket")
 	}
 }
 
@@ -136,17 +138,22 @@ func (c *checker) services() {
 				c.tool(tool, join(join(path+".environments", name), tool))
 			}
 		}
-		if s.Ticket.Kind == "" {
-			continue
-		}
-		at := join(path+".ticket", s.Ticket.Kind)
-		if s.Ticket.Connection == "" {
-			c.add(at, "wants the name of a connection", "")
-			continue
-		}
-		kind, _ := find(c.kinds.Trackers, s.Ticket.Kind)
-		c.via(kind, "tracker", s.Ticket.Connection, at, at)
+		c.ticket(s.Ticket, path+".ticket")
 	}
+}
+
+// ticket checks the connection of a tracker.
+func (c *checker) ticket(t Ticket, path string) {
+	if t.Kind == "" {
+		return
+	}
+	at := join(path, t.Kind)
+	if t.Connection == "" {
+		c.add(at, "wants the name of a connection", "")
+		return
+	}
+	kind, _ := find(c.kinds.Trackers, t.Kind)
+	c.via(kind, "tracker", t.Connection, at, at)
 }
 
 // tool checks the key of an environment: a connection, or the kind of one.

@@ -18,6 +18,11 @@ func (d Doc) checkSettings(kinds Kinds) Errors {
 			out = append(out, k.checkAddress(d.places, join(path, c.Kind), c.Address)...)
 		}
 	}
+	ticket := func(t Ticket, path string, other ...string) {
+		if k, ok := kindAt(kinds.Trackers, "kind of tracker", t.Kind, path); ok {
+			out = append(out, k.check(d.places, path, t.Settings, false, nil, append([]string{"kind", "connection"}, other...)...)...)
+		}
+	}
 	for _, slug := range sortedKeys(d.Users) {
 		contacts := d.Users[slug].Contacts
 		for _, name := range sortedKeys(contacts) {
@@ -26,6 +31,7 @@ func (d Doc) checkSettings(kinds Kinds) Errors {
 	}
 	for _, slug := range sortedKeys(d.Teams) {
 		contact(d.Teams[slug].Room, "teams."+slug+".room")
+		ticket(d.Teams[slug].Ticket, "teams."+slug+".ticket")
 	}
 	for _, slug := range sortedKeys(d.Connections) {
 		c, path := d.Connections[slug], "connections."+slug
@@ -41,10 +47,7 @@ func (d Doc) checkSettings(kinds Kinds) Errors {
 		}
 	}
 	for _, slug := range sortedKeys(d.Services) {
-		s, path := d.Services[slug], "services."+slug
-		if k, ok := kindAt(kinds.Trackers, "kind of tracker", s.Ticket.Kind, path+".ticket"); ok {
-			out = append(out, k.check(d.places, path+".ticket", s.Ticket.Settings, false, nil, "on", "kind", "connection")...)
-		}
+		ticket(d.Services[slug].Ticket, "services."+slug+".ticket", "on")
 		out = append(out, d.checkEnvironments(kinds, slug)...)
 	}
 	for _, slug := range sortedKeys(d.Runbooks) {
@@ -55,6 +58,9 @@ func (d Doc) checkSettings(kinds Kinds) Errors {
 				out = append(out, k.check(d.places, join(path, step.Kind), step.Settings, true, given)...)
 			}
 		}
+	}
+	for _, slug := range sortedKeys(d.Gates) {
+		ticket(d.Gates[slug].Ticket, "gates."+slug+".ticket")
 	}
 	return out
 }

@@ -16,6 +16,7 @@ type Doc struct {
 	Rules        map[string]Rule
 	Runbooks     map[string]Runbook
 	Logs         map[string]Log
+	Gates        map[string]Gate
 	Operators    Operators
 	Interrupts   Interrupts
 
@@ -36,5 +37,6 @@ func (d Doc) clone() Doc {
 	d.Users, d.Teams, d.Connections = maps.Clone(d.Users), maps.Clone(d.Teams), maps.Clone(d.Connections)
 	d.Integrations, d.Services, d.Schedules = maps.Clone(d.Integrations), maps.Clone(d.Services), maps.Clone(d.Schedules)
 	d.Policies, d.Rules, d.Runbooks, d.Logs = maps.Clone(d.Policies), maps.Clone(d.Rules), maps.Clone(d.Runbooks), maps.Clone(d.Logs)
+	d.Gates = maps.Clone(d.Gates)
 	return d
 }

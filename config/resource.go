@@ -12,7 +12,7 @@ import (
 
 // A Resource is one thing of a Doc as the store keeps it.
 type Resource struct {
-	Kind, Slug string // user, team, schedule, policy, connection, service, integration, log, runbook, rule, operators, interrupts
+	Kind, Slug string // user, team, schedule, policy, connection, service, integration, log, runbook, rule, gate, operators, interrupts
 	// Body is the resource in the shape that files have, as JSON, with what
 	// tells kinds and secrets without the Kinds: the keys $kind, $secret and
 	// $secrets. It holds secrets as they are; see MapSecrets.

@@ -119,6 +119,9 @@ func (d drawing) doc() config.Doc {
 		if rapid.Bool().Draw(d.T, "room") {
 			t.Room = d.contact()
 		}
+		if rapid.Bool().Draw(d.T, "team ticket") {
+			t.Ticket = d.ticket()
+		}
 		doc.Teams[slug] = t
 	})
 	some("connections", func(slug string) { doc.Connections[slug] = d.connection() })
@@ -153,6 +156,20 @@ func (d drawing) doc() config.Doc {
 	some("logs", func(slug string) {
 		doc.Logs[slug] = config.Log{Format: rapid.SampledFrom([]string{"", "auto", "access"}).Draw(d.T, "format"), Fields: d.words("fields"),
 			Service: d.maybe("service", d.slug), Defaults: d.words("defaults")}
+	})
+	some("gates", func(slug string) {
+		g := config.Gate{Service: d.slug("service"), Alert: rapid.SampledFrom([]string{"", "warning", "info"}).Draw(d.T, "alert"),
+			Selftest: rapid.SampledFrom([]time.Duration{0, time.Hour, 7 * 24 * time.Hour}).Draw(d.T, "selftest")}
+		for range rapid.IntRange(0, 3).Draw(d.T, "owners") {
+			if g.Owners == nil {
+				g.Owners = map[string]string{}
+			}
+			g.Owners[rapid.SampledFrom([]string{"@shop/payments", "@ana", "ana@shop.example", "a b", "$x", "é"}).Draw(d.T, "owner")] = d.slug("team")
+		}
+		if rapid.Bool().Draw(d.T, "gate ticket") {
+			g.Ticket = d.ticket()
+		}
+		doc.Gates[slug] = g
 	})
 	if rapid.Bool().Draw(d.T, "operators") {
 		doc.Operators = config.Operators{Service: d.maybe("service", d.slug), Emergency: d.list("emergency", 0, func(label string) string { return "user:" + d.slug(label) })}
@@ -206,6 +223,10 @@ func (d drawing) connection() config.Connection {
 	return c
 }
 
+func (d drawing) ticket() config.Ticket {
+	return config.Ticket{Kind: "jira", Connection: d.slug("connection"), Settings: config.Settings{"project": d.text("project")}}
+}
+
 func (d drawing) service() config.Service {
 	s := config.Service{Name: d.maybe("name", d.text), Team: d.maybe("team", d.slug), Policy: d.slug("policy"),
 		Urgency: rapid.SampledFrom([]string{"", "high", "low"}).Draw(d.T, "urgency"),
@@ -229,8 +250,8 @@ func (d drawing) service() config.Service {
 		s.Environments[d.slug("environment")] = tools
 	}
 	if rapid.Bool().Draw(d.T, "ticket") {
-		s.Ticket = config.Ticket{Kind: "jira", Connection: d.slug("connection"), On: rapid.SampledFrom([]string{"opened", "resolved"}).Draw(d.T, "on"),
-			Settings: config.Settings{"project": d.text("project")}}
+		s.Ticket = d.ticket()
+		s.Ticket.On = rapid.SampledFrom([]string{"opened", "resolved"}).Draw(d.T, "on")
 	}
 	return s
 }

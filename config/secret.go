@@ -31,6 +31,7 @@ func (d Doc) mapSecrets(f func(place, beside, value string) (string, error)) (Do
 	for _, slug := range sortedKeys(d.Teams) {
 		t := d.Teams[slug]
 		t.Room = m.contact(t.Room, "teams/"+slug+"/room")
+		t.Ticket = m.ticket(t.Ticket, "teams/"+slug+"/ticket")
 		d.Teams[slug] = t
 	}
 	for _, slug := range sortedKeys(d.Connections) {
@@ -57,9 +58,13 @@ func (d Doc) mapSecrets(f func(place, beside, value string) (string, error)) (Do
 	}
 	for _, slug := range sortedKeys(d.Services) {
 		s := d.Services[slug]
-		t := &s.Ticket
-		t.Settings = m.settings(t.Settings, t.Secrets, "services/"+slug+"/ticket", t.Kind+" "+t.Connection)
+		s.Ticket = m.ticket(s.Ticket, "services/"+slug+"/ticket")
 		d.Services[slug] = s
+	}
+	for _, slug := range sortedKeys(d.Gates) {
+		g := d.Gates[slug]
+		g.Ticket = m.ticket(g.Ticket, "gates/"+slug+"/ticket")
+		d.Gates[slug] = g
 	}
 	for _, slug := range sortedKeys(d.Runbooks) {
 		r := d.Runbooks[slug]
@@ -110,6 +115,11 @@ func (m *mapper) contact(c Contact, place string) Contact {
 		c.Address = m.value(c.Address, place, c.Kind+" "+c.Via)
 	}
 	return c
+}
+
+func (m *mapper) ticket(t Ticket, place string) Ticket {
+	t.Settings = m.settings(t.Settings, t.Secrets, place, t.Kind+" "+t.Connection)
+	return t
 }
 
 func (m *mapper) settings(set Settings, secrets []string, place, beside string) Settings {

@@ -33,6 +33,7 @@ func sections() []section {
 		of("logs", "log", func(d *Doc) *map[string]Log { return &d.Logs }, readLog, writeLog),
 		of("runbooks", "runbook", func(d *Doc) *map[string]Runbook { return &d.Runbooks }, readRunbook, writeRunbook),
 		of("rules", "rule", func(d *Doc) *map[string]Rule { return &d.Rules }, readRule, writeRule),
+		of("gates", "gate", func(d *Doc) *map[string]Gate { return &d.Gates }, readGate, writeGate),
 		single("operators", func(d *Doc) *Operators { return &d.Operators }, Operators.none, readOperators, writeOperators),
 		single("interrupts", func(d *Doc) *Interrupts { return &d.Interrupts }, Interrupts.standard, readInterrupts, writeInterrupts),
 	}

@@ -21,11 +21,12 @@ type Service struct {
 // and environment of GitLab. It holds no secrets.
 type Environment = Settings
 
-// A Ticket says which tracker gets a ticket for each incident, and when.
+// A Ticket says which tracker gets tickets, and of a service's incidents also
+// when.
 type Ticket struct {
 	Kind       string // a kind of tracker
 	Connection string // slug
-	On         string // opened, resolved
+	On         string // of a service: opened, resolved
 	Settings   Settings
 	Secrets    []string // names in Settings that are secrets, sorted
 }
@@ -48,7 +49,7 @@ func readService(n node) Service {
 		s.Environments = readEnvironments(e)
 	}
 	if t, ok := o.get("ticket"); ok {
-		s.Ticket = readTicket(t)
+		s.Ticket = readTicketOn(t)
 	}
 	return s
 }
@@ -77,31 +78,42 @@ func readEnvironments(n node) map[string]map[string]Environment {
 	return out
 }
 
-// readTicket reads {jira: jira-cloud, project: OPS}, or the same in more words,
-// {kind: jira, connection: jira-cloud, project: OPS}.
-func readTicket(n node) Ticket {
+// readTicketOn reads a ticket that may say when it is made.
+func readTicketOn(n node) Ticket {
 	o := n.entries()
-	t := Ticket{On: "opened"}
+	t := readTicket(o, "on")
+	if t.Kind == "" {
+		return t
+	}
+	t.On = "opened"
 	if on, ok := o.get("on"); ok {
 		t.On = on.oneOf("opened", "resolved")
 	}
-	taken := []string{"on", "kind", "connection"}
+	return t
+}
+
+// readTicket reads {jira: jira-cloud, project: OPS}, or the same in more words,
+// {kind: jira, connection: jira-cloud, project: OPS}. Other keys than those of
+// the tracker are left to the caller.
+func readTicket(o object, other ...string) Ticket {
+	var t Ticket
+	taken := append([]string{"kind", "connection"}, other...)
 	var kind Kind
-	if k, ok := o.get("kind"); ok && n.r.kinds != nil {
+	if k, ok := o.get("kind"); ok && o.r.kinds != nil {
 		name, _ := k.scalar()
-		if kind, ok = find(n.r.kinds.Trackers, name); !ok {
-			k.problem(fmt.Sprintf("there is no kind of tracker %s", shown(name)), n.r.suggest(name, names(n.r.kinds.Trackers)))
+		if kind, ok = find(o.r.kinds.Trackers, name); !ok {
+			k.problem(fmt.Sprintf("there is no kind of tracker %s", shown(name)), o.r.suggest(name, names(o.r.kinds.Trackers)))
 			return Ticket{}
 		}
 		if c, ok := o.need("connection"); ok {
 			t.Connection = c.slug()
 		}
 	} else {
-		key, found, ok := o.kindKey("kind of tracker", func(k *Kinds) []Kind { return k.Trackers }, "on")
+		key, found, ok := o.kindKey("kind of tracker", func(k *Kinds) []Kind { return k.Trackers }, other...)
 		if !ok {
 			return Ticket{}
 		}
-		kind, t.Connection, taken = found, o.slug(key), []string{"on", key}
+		kind, t.Connection, taken = found, o.slug(key), append([]string{key}, other...)
 	}
 	t.Kind = kind.Name
 	t.Settings, t.Secrets = o.settings(kind, taken...)
@@ -127,15 +139,20 @@ func writeService(w writer, s Service) *yaml.Node {
 		put(environments, name, tools)
 	}
 	put(m, "environments", some(environments))
-	if s.Ticket.Kind != "" {
-		t := mapping()
-		put(t, s.Ticket.Kind, scalar(s.Ticket.Connection))
-		w.putSettings(t, s.Ticket.Settings, s.Ticket.Secrets)
-		put(t, "on", text(s.Ticket.On))
-		if w.stored {
-			put(t, keyKind, scalar(s.Ticket.Kind))
-		}
-		put(m, "ticket", t)
+	put(m, "ticket", w.ticket(s.Ticket))
+	return m
+}
+
+func (w writer) ticket(t Ticket) *yaml.Node {
+	if t.Kind == "" {
+		return nil
+	}
+	m := mapping()
+	put(m, t.Kind, scalar(t.Connection))
+	w.putSettings(m, t.Settings, t.Secrets)
+	put(m, "on", text(t.On))
+	if w.stored {
+		put(m, keyKind, scalar(t.Kind))
 	}
 	return m
 }
