@@ -13,7 +13,7 @@ import (
 // flush writes what the units staged, in an order in which rows that others
 // refer to come first.
 func (b *batch) flush() error {
-	for _, write := range []func() error{b.flushRetired, b.flushHistory, b.flushAlerts, b.flushIncidents, b.flushTimeline, b.flushStops, b.flushOutbox, b.flushRefresh, b.flushEvents, b.flushCounters} {
+	for _, write := range []func() error{b.flushRetired, b.flushHistory, b.flushAlerts, b.flushIncidents, b.flushTimeline, b.flushStops, b.flushOutbox, b.flushRenewed, b.flushRefresh, b.flushEvents, b.flushCounters} {
 		if err := write(); err != nil {
 			return err
 		}
@@ -173,6 +173,34 @@ func (b *batch) flushOutbox() error {
 			INSERT INTO outbox (id, org, incident, kind, destination, place, climb_step, due, created_at, body, person, contact, severity, state, lease_until, attempt, revision, error)
 			VALUES `, to-from, 13, ", 'pending', 0, 0, 0, ''", `
 			ON CONFLICT (id) DO NOTHING`), args...)
+		return nil
+	})
+}
+
+// flushRenewed writes each renewed row once, however many units renewed it.
+func (b *batch) flushRenewed() error {
+	byID := map[string]Outgoing{}
+	for _, o := range b.all.renewed {
+		byID[o.ID] = o
+	}
+	if len(byID) > 0 {
+		b.woken.Outbox = true
+	}
+	ids := slices.Sorted(maps.Keys(byID))
+	return inChunks(len(ids), func(from, to int) error {
+		args := make([]any, 0, 9*(to-from))
+		for _, id := range ids[from:to] {
+			o := byID[id]
+			args = append(args, o.ID, o.Org, o.Incident, o.Kind, o.Destination, o.Place, o.Due.UnixMicro(), o.Due.UnixMicro(), string(o.Body))
+		}
+		b.exec("renew rows of the outbox", b.c.rows(`
+			INSERT INTO outbox (id, org, incident, kind, destination, place, due, created_at, body, climb_step, state, lease_until, attempt, revision, error)
+			VALUES `, to-from, 9, ", '', 'pending', 0, 0, 0, ''", `
+			ON CONFLICT (id) DO UPDATE SET revision = outbox.revision + 1, state = 'pending', body = excluded.body,
+				destination = CASE outbox.state WHEN 'pending' THEN outbox.destination ELSE excluded.destination END,
+				due = CASE outbox.state WHEN 'pending' THEN outbox.due ELSE excluded.due END,
+				tries = CASE outbox.state WHEN 'pending' THEN outbox.tries ELSE 0 END,
+				first_due = CASE outbox.state WHEN 'pending' THEN outbox.first_due ELSE NULL END`), args...)
 		return nil
 	})
 }

@@ -41,6 +41,8 @@ func (s *Store) Prune(ctx context.Context, now time.Time, keep Keep) (more bool,
 		{keep.Answers, `DELETE FROM idempotency WHERE (org, id) IN (SELECT org, id FROM idempotency WHERE at < $1 LIMIT $2)`, time.Microsecond},
 		{keep.Complaints, `DELETE FROM complaints WHERE id IN (SELECT id FROM complaints WHERE at < $1 LIMIT $2)`, time.Microsecond},
 		{logBodiesKept, `DELETE FROM log_bodies WHERE id IN (SELECT id FROM log_bodies WHERE at < $1 LIMIT $2)`, time.Microsecond},
+		{gateRunsKept, `DELETE FROM gate_runs WHERE id IN (SELECT id FROM gate_runs WHERE at < $1 LIMIT $2)`, time.Microsecond},
+		{selftestsKept, `DELETE FROM selftests WHERE id IN (SELECT id FROM selftests WHERE at < $1 LIMIT $2)`, time.Microsecond},
 		{keep.Tombstones, `DELETE FROM alerts WHERE id IN (SELECT id FROM alerts WHERE status = 'tombstone' AND last_at < $1 LIMIT $2)`, time.Microsecond},
 	}
 	for _, r := range rules {

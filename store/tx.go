@@ -39,6 +39,7 @@ type staged struct {
 	outbox    []Outgoing
 	stops     map[string]time.Time // incidents whose unsent pages are dropped, and when that was decided
 	refresh   []string             // incidents whose messages must be edited
+	renewed   []Outgoing           // see Renew
 	events    []eventRow
 	timed     bool // an incident is due, or an alert expires, at another time than before
 }
@@ -155,6 +156,7 @@ func (s *staged) merge(u staged) {
 	}
 	s.outbox = append(s.outbox, u.outbox...)
 	s.refresh = append(s.refresh, u.refresh...)
+	s.renewed = append(s.renewed, u.renewed...)
 	s.events = append(s.events, u.events...)
 	s.timed = s.timed || u.timed
 }
@@ -350,6 +352,11 @@ func (t *Tx) openOf(key groupKey) string {
 
 // Send stages something to be sent.
 func (t *Tx) Send(o Outgoing) { t.staged.outbox = append(t.staged.outbox, o) }
+
+// Renew stages something to be sent of which only the latest state matters: a row
+// that there is already becomes due again, and one that is being sent goes out
+// once more. One that waits to be tried again keeps its wait.
+func (t *Tx) Renew(o Outgoing) { t.staged.renewed = append(t.staged.renewed, o) }
 
 // NextNumber counts: it returns 1, 2, 3 … for an organization and a name. The
 // number of a unit that fails may be left out.

@@ -17,9 +17,10 @@ import (
 )
 
 // GitLab keeps tickets as issues of a project
-// (https://docs.gitlab.com/api/issues/, https://docs.gitlab.com/api/notes/).
+// (https://docs.gitlab.com/api/issues/, https://docs.gitlab.com/api/notes/,
+// https://docs.gitlab.com/api/users/).
 //
-// It needs five plain calls, and makes them without GitLab's client: that would
+// It needs six plain calls, and makes them without GitLab's client: that would
 // sleep, try again and log on its own, and wire already judges and redacts.
 var GitLab = Tracker{
 	Kind: config.Kind{
@@ -28,12 +29,14 @@ var GitLab = Tracker{
 		Fields: []config.Field{
 			{Name: "project", Label: "Project", Help: "its path or number, such as shop/checkout", Required: true},
 			{Name: "labels", Label: "Labels", Help: "of each ticket, besides muster", Type: "list"},
+			{Name: "assignees", Label: "Assignees", Help: "names of users; GitLab's free tier takes the first", Type: "list"},
 			{Name: "confidential", Label: "Confidential", Help: "only members of the project see it", Type: "bool"},
 		},
 	},
 	Create:  createGitLab,
 	Comment: commentGitLab,
 	Close:   closeGitLab,
+	Reopen:  reopenGitLab,
 }
 
 // gitlabLabel marks our issues. Outsiders can open issues in a public project,
@@ -59,7 +62,8 @@ type gitlabAPI struct {
 }
 
 type gitlabUser struct {
-	ID int64 `json:"id"`
+	ID       int64  `json:"id"`
+	Username string `json:"username"`
 }
 
 type gitlabIssue struct {
@@ -141,13 +145,21 @@ func createGitLab(ctx context.Context, w *wire.Client, conn, set config.Settings
 	if err != nil || found.ID != "" {
 		return found, err
 	}
-	var made gitlabIssue
-	err = g.call(ctx, "open the issue", http.MethodPost, g.project+"/issues", map[string]any{
+	body := map[string]any{
 		"title":        title(issue.Title),
 		"description":  markdown(issue.Body) + "\n\n" + marker(issue.Key),
 		"labels":       strings.Join(gitlabLabels(set, issue.Labels), ","),
 		"confidential": confidential,
-	}, &made)
+	}
+	ids, err := g.users(ctx, listed(set, "assignees"))
+	if err != nil {
+		return Ref{}, err
+	}
+	if len(ids) > 0 {
+		body["assignee_ids"] = ids
+	}
+	var made gitlabIssue
+	err = g.call(ctx, "open the issue", http.MethodPost, g.project+"/issues", body, &made)
 	if err != nil {
 		return Ref{}, err
 	}
@@ -157,19 +169,49 @@ func createGitLab(ctx context.Context, w *wire.Client, conn, set config.Settings
 	return made.ref(), nil
 }
 
-func (i gitlabIssue) ref() Ref { return Ref{ID: strconv.FormatInt(i.IID, 10), URL: i.WebURL} }
+func (i gitlabIssue) ref() Ref {
+	return Ref{ID: strconv.FormatInt(i.IID, 10), URL: i.WebURL, Closed: i.State == "closed"}
+}
 
-// gitlabLabels joins ours, those of the settings and those of the issue.
-func gitlabLabels(set config.Settings, more []string) []string {
-	labels := []string{gitlabLabel}
+// users returns the ids of users by name. Who is not there is left out: a
+// ticket without an assignee is better than none.
+func (g gitlabAPI) users(ctx context.Context, names []string) (ids []int64, err error) {
+	for _, name := range names {
+		var found []gitlabUser
+		query := url.Values{"username": {name}}
+		if err := g.call(ctx, "look for an assignee", http.MethodGet, "/users?"+query.Encode(), nil, &found); err != nil {
+			return nil, err
+		}
+		for _, u := range found {
+			if u.ID != 0 && strings.EqualFold(u.Username, name) {
+				ids = append(ids, u.ID)
+			}
+		}
+	}
+	return ids, nil
+}
+
+// listed returns the entries of a setting that is a list, be it written as one
+// or with commas.
+func listed(set config.Settings, name string) (list []string) {
 	for i := 0; ; i++ {
-		l, ok := set["labels."+strconv.Itoa(i)]
+		entry, ok := set[name+"."+strconv.Itoa(i)]
 		if !ok {
 			break
 		}
-		labels = append(labels, l)
+		list = append(list, entry)
 	}
-	labels = append(append(labels, strings.Split(set["labels"], ",")...), more...)
+	for entry := range strings.SplitSeq(set[name], ",") {
+		if entry = strings.TrimSpace(entry); entry != "" {
+			list = append(list, entry)
+		}
+	}
+	return list
+}
+
+// gitlabLabels joins ours, those of the settings and those of the issue.
+func gitlabLabels(set config.Settings, more []string) []string {
+	labels := append(append([]string{gitlabLabel}, listed(set, "labels")...), more...)
 	var out []string
 	for _, l := range labels {
 		// A comma would make two of one; labels are no Markdown, but are shown.
@@ -269,6 +311,15 @@ func (g gitlabAPI) commented(ctx context.Context, path, key string) (bool, error
 }
 
 func closeGitLab(ctx context.Context, w *wire.Client, conn, set config.Settings, ref Ref) error {
+	return moveGitLab(ctx, w, conn, set, ref, "close", "closed")
+}
+
+func reopenGitLab(ctx context.Context, w *wire.Client, conn, set config.Settings, ref Ref) error {
+	return moveGitLab(ctx, w, conn, set, ref, "reopen", "opened")
+}
+
+// moveGitLab asks for a state of an issue, and looks if it has it then.
+func moveGitLab(ctx context.Context, w *wire.Client, conn, set config.Settings, ref Ref, event, state string) error {
 	g, err := openGitLab(w, conn, set)
 	if err != nil {
 		return err
@@ -278,9 +329,9 @@ func closeGitLab(ctx context.Context, w *wire.Client, conn, set config.Settings,
 		return err
 	}
 	var issue gitlabIssue
-	err = g.call(ctx, "close issue "+ref.ID, http.MethodPut, path, map[string]any{"state_event": "close"}, &issue)
-	if err == nil && issue.State != "closed" {
-		return fmt.Errorf("gitlab ticket: close issue %s: it is still %q", ref.ID, issue.State)
+	err = g.call(ctx, event+" issue "+ref.ID, http.MethodPut, path, map[string]any{"state_event": event}, &issue)
+	if err == nil && issue.State != state {
+		return fmt.Errorf("gitlab ticket: %s issue %s: it is still %q", event, ref.ID, issue.State)
 	}
 	return err
 }

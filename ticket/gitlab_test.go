@@ -77,7 +77,7 @@ func TestTrackersAreListed(t *testing.T) {
 		t.Errorf("%d trackers declared, %d in the list, %d on the bench", declared, len(ticket.Trackers), len(benches(t)))
 	}
 	for _, tr := range ticket.Trackers {
-		if tr.Name == "" || len(tr.Via) == 0 || tr.Create == nil || tr.Comment == nil || tr.Close == nil {
+		if tr.Name == "" || len(tr.Via) == 0 || tr.Create == nil || tr.Comment == nil || tr.Close == nil || tr.Reopen == nil {
 			t.Errorf("%+v", tr.Kind)
 		}
 	}
@@ -115,8 +115,21 @@ func TestTrackersRoundTrip(t *testing.T) {
 				}
 			}
 			again, err := b.tracker.Create(ctx, w, b.conn, b.set, incident) // it finds a closed one too
-			if err != nil || again != ref {
+			closed := ref
+			closed.Closed = true
+			if err != nil || again != closed {
 				t.Errorf("opened again: %+v, %v", again, err)
+			}
+			for range 2 {
+				if err := b.tracker.Reopen(ctx, w, b.conn, b.set, ref); err != nil {
+					t.Error(err)
+				}
+				if got := b.issues()[0].State; got != "opened" {
+					t.Errorf("reopened, it is %s", got)
+				}
+			}
+			if err := b.tracker.Close(ctx, w, b.conn, b.set, ref); err != nil {
+				t.Error(err)
 			}
 			want := []vendortest.GitLabIssue{{
 				IID: 1, Title: "5xx on checkout", State: "closed",
@@ -219,6 +232,20 @@ func TestGitLabFindsItsOwnAmongMany(t *testing.T) {
 	b.gitlab.AddNote(b.project, 1, "mallory", strings.Repeat("x", 2<<20))
 	if err := b.tracker.Comment(ctx, w, b.conn, b.set, ref, "i7/9", "resolved"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestGitLabAssigns: users are found by name; who is not there keeps no ticket
+// from being opened.
+func TestGitLabAssigns(t *testing.T) {
+	b := benches(t)[0]
+	b.gitlab.AddUser("Dana")
+	b.set["assignees.0"], b.set["assignees.1"] = "dana", "nobody"
+	if _, err := b.tracker.Create(t.Context(), newWire(), b.conn, b.set, incident); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"Dana"}, b.issues()[0].Assignees); diff != "" {
+		t.Errorf("assignees (-want +got):\n%s", diff)
 	}
 }
 
@@ -327,6 +354,8 @@ func TestTrackersRefuseWhatIsWrong(t *testing.T) {
 			{"comment, ref", b.tracker.Comment(ctx, w, b.conn, b.set, ticket.Ref{ID: "1/../2"}, "k", "x"), "not the number"},
 			{"comment, unknown", b.tracker.Comment(ctx, w, b.conn, b.set, ticket.Ref{ID: "99"}, "k", "x"), "404"},
 			{"close, ref", b.tracker.Close(ctx, w, b.conn, b.set, ticket.Ref{}), "not the number"},
+			{"reopen, ref", b.tracker.Reopen(ctx, w, b.conn, b.set, ticket.Ref{}), "not the number"},
+			{"reopen, unknown", b.tracker.Reopen(ctx, w, b.conn, b.set, ticket.Ref{ID: "99"}), "404"},
 			{"close, unknown", b.tracker.Close(ctx, w, b.conn, b.set, ticket.Ref{ID: "99"}), "404"},
 		}
 		for _, tt := range tests {

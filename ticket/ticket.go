@@ -18,7 +18,7 @@ import (
 
 // An Issue is what is to be opened.
 type Issue struct {
-	Key    string // stable marker of the incident, used to find it again: letters, digits, . _ : / and -
+	Key    string // stable marker of what it is about, used to find it again: letters, digits, . _ : / and -
 	Title  string // plain text, hostile
 	Body   string // plain text of several lines, hostile
 	Labels []string
@@ -26,8 +26,9 @@ type Issue struct {
 
 // A Ref names an issue that exists.
 type Ref struct {
-	ID  string // as the tracker's API wants it
-	URL string // for people
+	ID     string // as the tracker's API wants it
+	URL    string // for people
+	Closed bool   // Create found it, and it is closed
 }
 
 // A Tracker is a kind of issue tracker: a value in the list Trackers. Errors
@@ -42,6 +43,8 @@ type Tracker struct {
 	Comment func(ctx context.Context, w *wire.Client, conn, set config.Settings, ref Ref, key, text string) error
 	// Close closes the issue; it is no error if it is closed.
 	Close func(ctx context.Context, w *wire.Client, conn, set config.Settings, ref Ref) error
+	// Reopen opens a closed issue again; it is no error if it is open.
+	Reopen func(ctx context.Context, w *wire.Client, conn, set config.Settings, ref Ref) error
 }
 
 // Trackers are all trackers.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,6 +28,7 @@ type GitLab struct {
 	mu       sync.Mutex
 	last     int64 // id given last; ids are unique across kinds, so that a wrong one is found out
 	tokens   map[string]GitLabToken
+	users    []string // names of those who have no token
 	projects []*gitlabProject
 	faults   []*pendingFault
 	log      []GitLabRequest
@@ -85,6 +87,13 @@ func (g *GitLab) AddToken(token string, t GitLabToken) {
 		t.User = "muster-bot"
 	}
 	g.tokens[token] = t
+}
+
+// AddUser makes somebody known who has no token.
+func (g *GitLab) AddUser(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.users = append(g.users, name)
 }
 
 // SetDelay says how long a job takes from its creation to its end.
@@ -345,6 +354,8 @@ func (g *GitLab) route(req gitlabRequest) *gitlabAnswer {
 		return &gitlabAnswer{status: 200, body: map[string]any{"version": "18.5.0", "revision": "00000000000"}}
 	case len(req.parts) == 1 && req.parts[0] == "user" && req.Method == http.MethodGet:
 		return &gitlabAnswer{status: 200, body: userJSON(req.token.User)}
+	case len(req.parts) == 1 && req.parts[0] == "users" && req.Method == http.MethodGet:
+		return g.findUsers(req.form.Get("username"))
 	case len(req.parts) < 2 || req.parts[0] != "projects":
 		return problem(404, "404 Not Found")
 	}
@@ -453,6 +464,27 @@ func stamp(t time.Time) any {
 		return nil
 	}
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+// findUsers answers who has a name, in whatever case. Without one the real
+// server lists all users; nobody here needs that.
+func (g *GitLab) findUsers(name string) *gitlabAnswer {
+	found := []map[string]any{}
+	for _, known := range g.known() {
+		if strings.EqualFold(known, name) {
+			found = append(found, userJSON(known))
+		}
+	}
+	return &gitlabAnswer{status: 200, body: found}
+}
+
+func (g *GitLab) known() []string {
+	all := slices.Clone(g.users)
+	for _, t := range g.tokens {
+		all = append(all, t.User)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func userJSON(name string) map[string]any {

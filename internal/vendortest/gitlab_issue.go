@@ -2,6 +2,7 @@ package vendortest
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -16,6 +17,7 @@ type gitlabIssue struct {
 	title, description       string
 	state                    string // opened, closed
 	labels                   []string
+	assignees                []string
 	author                   string
 	created, updated, closed time.Time
 	confidential             bool
@@ -36,6 +38,7 @@ type GitLabIssue struct {
 	Title, Description string
 	State              string // opened, closed
 	Labels             []string
+	Assignees          []string
 	Notes              []string // oldest first, without those of the system
 }
 
@@ -45,7 +48,7 @@ func (g *GitLab) Issues(project int64) []GitLabIssue {
 	defer g.mu.Unlock()
 	var out []GitLabIssue
 	for _, i := range g.mustProject(project).issues {
-		is := GitLabIssue{IID: i.iid, Title: i.title, Description: i.description, State: i.state, Labels: slices.Clone(i.labels)}
+		is := GitLabIssue{IID: i.iid, Title: i.title, Description: i.description, State: i.state, Labels: slices.Clone(i.labels), Assignees: slices.Clone(i.assignees)}
 		for _, n := range i.notes {
 			if !n.system {
 				is.Notes = append(is.Notes, n.body)
@@ -89,10 +92,18 @@ func (g *GitLab) Mentions() []string {
 func (p *gitlabProject) issueJSON(i *gitlabIssue) map[string]any {
 	return map[string]any{
 		"id": i.id, "iid": i.iid, "project_id": p.id, "title": i.title, "description": i.description, "state": i.state,
-		"labels": append([]string{}, i.labels...), "author": userJSON(i.author), "confidential": i.confidential,
+		"labels": append([]string{}, i.labels...), "assignees": usersJSON(i.assignees), "author": userJSON(i.author), "confidential": i.confidential,
 		"created_at": stamp(i.created), "updated_at": stamp(i.updated), "closed_at": stamp(i.closed),
 		"web_url": p.url + "/-/issues/" + strconv.FormatInt(i.iid, 10), "user_notes_count": len(i.notes), "issue_type": "issue",
 	}
+}
+
+func usersJSON(names []string) []map[string]any {
+	out := []map[string]any{}
+	for _, name := range names {
+		out = append(out, userJSON(name))
+	}
+	return out
 }
 
 // issues routes what is below projects/:id/issues.
@@ -229,11 +240,24 @@ func (g *GitLab) createIssue(p *gitlabProject, req gitlabRequest) *gitlabAnswer 
 	if req.token.Level >= 20 { // a guest's labels are ignored
 		i.labels = labelList(req.form.Get("labels"))
 	}
+	i.assignees = g.named(req.form.Get("assignee_ids"))
 	i.description, _ = g.quickActions(i, req.form.Get("description"))
 	p.issues = append(p.issues, i)
 	g.mention(title)
 	g.mention(i.description)
 	return &gitlabAnswer{status: 201, body: p.issueJSON(i)}
+}
+
+// named returns the users of ids; those that nobody has are passed over.
+func (g *GitLab) named(ids string) (names []string) {
+	for id := range strings.SplitSeq(ids, ",") {
+		for _, name := range g.known() {
+			if fmt.Sprint(userJSON(name)["id"]) == id {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 func (g *GitLab) updateIssue(p *gitlabProject, req gitlabRequest, i *gitlabIssue) *gitlabAnswer {

@@ -398,6 +398,15 @@ func TestGitLabIssues(t *testing.T) {
 	if _, resp, _ := api.Issues.GetIssue(project, 9); status(resp) != 404 {
 		t.Errorf("unknown issue: status %d", status(resp))
 	}
+	g.AddUser("Dana")
+	users, _, err := api.Users.ListUsers(&gitlab.ListUsersOptions{Username: gitlab.Ptr("dana")})
+	if err != nil || len(users) != 1 || users[0].Username != "Dana" {
+		t.Fatalf("users called dana: %+v, %v", users, err)
+	}
+	taken, _, err := api.Issues.CreateIssue(project, &gitlab.CreateIssueOptions{Title: gitlab.Ptr("Taken"), AssigneeIDs: &[]int64{users[0].ID, 7}})
+	if err != nil || len(taken.Assignees) != 1 || taken.Assignees[0].Username != "Dana" {
+		t.Errorf("assignees: %+v, %v", taken, err)
+	}
 	guest := gitlabClient(t, "http://"+api.BaseURL().Host, "guest")
 	g.AddToken("guest", vendortest.GitLabToken{Level: 10, User: "mallory"})
 	i, _, err := guest.Issues.CreateIssue(project, &gitlab.CreateIssueOptions{Title: gitlab.Ptr("x"), Labels: &gitlab.LabelOptions{"muster"}})
