@@ -11,16 +11,17 @@ import (
 )
 
 // Roles of tokens. Each of the first three may what the one before may;
-// Integration may only send.
+// Integration may only send, and Reporter only report for a gate in CI.
 const (
 	Viewer      = "viewer"
 	Responder   = "responder"
 	Admin       = "admin"
 	Integration = "integration"
+	Reporter    = "reporter"
 )
 
 // Roles are all roles.
-var Roles = []string{Viewer, Responder, Admin, Integration}
+var Roles = []string{Viewer, Responder, Admin, Integration, Reporter}
 
 // An Identity is who a token belongs to.
 type Identity struct {

@@ -288,6 +288,9 @@ func (e *Engine) failed(ctx context.Context, o store.Outgoing, cause error) {
 			return err
 		case refused || e.Pace.givenUp(o, at):
 			held, err := t.Give(o, "failed", cause.Error(), at, failing...)
+			if err == nil && held && o.Kind == rowDefect {
+				return e.noteRefusal(t, o, cause, at)
+			}
 			if err != nil || !held || o.Kind == rowUpdate || o.Incident == "" { // of a digest, its pages tell
 				return err
 			}
@@ -318,8 +321,11 @@ func (e *Engine) failed(ctx context.Context, o store.Outgoing, cause error) {
 
 // givenUp tells whether a row was tried for long enough.
 func (p Pace) givenUp(o store.Outgoing, at time.Time) bool {
-	if o.Kind == rowUpdate {
+	switch o.Kind {
+	case rowUpdate:
 		return !o.FirstDue.IsZero() && at.Sub(o.FirstDue) > p.EditFor
+	case rowDefect: // there is a ticket of every defect, however long the tracker is away
+		return false
 	}
 	var first struct { // its own due is that of the last attempt
 		Page time.Time `json:"not_before"`
@@ -371,6 +377,12 @@ func (e *Engine) sendOne(ctx context.Context, o store.Outgoing) (outcome, error)
 	}
 	if kindOf(o) == rowDigest {
 		return e.sendDigest(ctx, s, o)
+	}
+	switch o.Kind { // those of no incident
+	case rowDefect:
+		return e.keepTicket(ctx, s, o)
+	case rowNews:
+		return e.sendNews(ctx, s, o)
 	}
 	inc, err := e.Store.Incident(ctx, o.Org, o.Incident)
 	if err != nil {

@@ -178,7 +178,7 @@ const committing = "committer"
 func (e *Engine) loops() []loop {
 	return []loop{
 		{"config", e.configLoop}, {"clock", e.clockLoop}, {"couriers", e.courierLoop}, {"detours", e.detourLoop}, {"runs", e.runLoop},
-		{"rules", e.ruleLoop}, {"retention", e.pruneLoop}, {"digests", e.digestLoop}, {"operators", e.operatorLoop}, {"emergency", e.emergencyLoop}, {"replica", e.replicaLoop}, {"auditor", e.auditLoop}, {"integrity", e.integrityLoop},
+		{"rules", e.ruleLoop}, {"retention", e.pruneLoop}, {"digests", e.digestLoop}, {"operators", e.operatorLoop}, {"emergency", e.emergencyLoop}, {"replica", e.replicaLoop}, {"auditor", e.auditLoop}, {"integrity", e.integrityLoop}, {"selftests", e.selftestLoop},
 	}
 }
 

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// A gate is open while this replica may send. It opens for a time and shuts by
+// A sendGate is open while this replica may send. It opens for a time and shuts by
 // itself; what is in flight then is cut off.
-type gate struct {
+type sendGate struct {
 	mu     sync.Mutex
 	until  time.Time       // while it is open, with a monotonic reading; zero: for ever
 	opened context.Context // ends when it shuts, with the reason
@@ -23,8 +23,8 @@ var (
 	errStarts  = errors.New("this replica has not reached the database yet")
 )
 
-func newGate() *gate {
-	g := &gate{}
+func newSendGate() *sendGate {
+	g := &sendGate{}
 	g.opened, g.shut = context.WithCancelCause(context.Background())
 	g.shut(errStarts)
 	return g
@@ -40,7 +40,7 @@ func before(at, until time.Time) bool {
 // open opens the gate until an instant, or leaves it open for longer; the zero
 // instant is for ever. It tells whether it was shut. An instant that is over
 // changes nothing.
-func (g *gate) open(until time.Time) (opened bool) {
+func (g *sendGate) open(until time.Time) (opened bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	at := time.Now()
@@ -61,13 +61,13 @@ func (g *gate) open(until time.Time) (opened bool) {
 }
 
 // close shuts the gate, for a reason.
-func (g *gate) close(why error) {
+func (g *sendGate) close(why error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed(why)
 }
 
-func (g *gate) closed(why error) {
+func (g *sendGate) closed(why error) {
 	g.shut(why)
 	if g.timer != nil {
 		g.timer.Stop()
@@ -75,7 +75,7 @@ func (g *gate) closed(why error) {
 }
 
 // check returns why nothing may be sent, or nil.
-func (g *gate) check() error {
+func (g *sendGate) check() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.until.IsZero() && !before(time.Now(), g.until) {
@@ -86,7 +86,7 @@ func (g *gate) check() error {
 
 // attend returns a context that ends when the gate shuts, with errHandedBack and
 // the reason as its cause.
-func (g *gate) attend(ctx context.Context) (context.Context, context.CancelFunc) {
+func (g *sendGate) attend(ctx context.Context) (context.Context, context.CancelFunc) {
 	g.mu.Lock()
 	opened := g.opened
 	g.mu.Unlock()

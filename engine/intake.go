@@ -95,7 +95,8 @@ type origin struct {
 	groupBy     []string
 	runbook     string // to be proposed when the event opens or joins an incident
 	trigger     trigger
-	title       string // of an incident, if not the event's
+	title       string           // of an incident, if not the event's
+	urgency     incident.Urgency // of an incident, if not the service's
 	cause       incident.Cause
 }
 
@@ -182,7 +183,7 @@ func (e *Engine) join(t *store.Tx, s *setup, from origin, ev event.Event, alert 
 		service := s.doc.Services[alert.Service]
 		change = incident.Open(incident.Opening{
 			ID: id.New(at), Org: s.org.ID, GroupKey: group, Number: number, Title: cmp.Or(from.title, ev.Title),
-			Service: alert.Service, Team: service.Team, Severity: alert.Severity, Urgency: incident.Urgency(service.Urgency),
+			Service: alert.Service, Team: service.Team, Severity: alert.Severity, Urgency: cmp.Or(from.urgency, incident.Urgency(service.Urgency)),
 			Policy: s.policy(service.Policy), Revision: s.revision,
 		}, at, from.cause)
 		change = change.Then(incident.AddAlert(change.Incident, alert.Title, alert.Severity, at, from.cause))

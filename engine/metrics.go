@@ -28,6 +28,7 @@ type metrics struct {
 	calls            *prometheus.HistogramVec
 	failing, since   *prometheus.GaugeVec
 	gathered         *prometheus.CounterVec
+	reports          *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -61,7 +62,8 @@ func newMetrics() *metrics {
 	m.registry.MustRegister(m.calls, m.failing, m.since)
 	m.auditLast = prometheus.NewGauge(prometheus.GaugeOpts{Name: "muster_audit_last_look_seconds", Help: "When the auditor completed its last look, in seconds since 1970 UTC."})
 	m.gathered = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_pages_gathered_total", Help: "Pages that left with a digest or a newer page of their incident, by what became of it."}, []string{"outcome"})
-	m.registry.MustRegister(m.gathered)
+	m.reports = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "muster_gate_reports_total", Help: "Reports of gates in CI that were taken in, by verdict."}, []string{"verdict"})
+	m.registry.MustRegister(m.gathered, m.reports)
 	m.database.Set(1)
 	m.auditWalk = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "muster_audit_walk_seconds", Help: "How long the last round of each of the auditor's walks took, pauses included: what it looks for is found within that."}, []string{"walk"})
 	m.registry.MustRegister(m.stuck, m.stuckFound, m.auditSeconds, m.auditLast, m.auditWalk)

@@ -39,8 +39,8 @@ type replica struct {
 	id      string
 	alone   bool
 	started time.Time
-	gate    *gate // open while the others believe that we live
-	way     *gate // shut for a moment when we are cut off from the outside
+	gate    *sendGate // open while the others believe that we live
+	way     *sendGate // shut for a moment when we are cut off from the outside
 	reach   *reach
 	company atomic.Int64 // replicas that live and reach the outside, but for us
 	skew    atomic.Int64 // microseconds that the database's clock is ahead of ours
@@ -55,7 +55,7 @@ type replica struct {
 
 func newReplica(alone bool) *replica {
 	at := now()
-	r := &replica{id: id.New(at), alone: alone, started: at, gate: newGate(), way: newGate(), reach: newReach()}
+	r := &replica{id: id.New(at), alone: alone, started: at, gate: newSendGate(), way: newSendGate(), reach: newReach()}
 	r.way.open(time.Time{})
 	if alone {
 		r.id = ""

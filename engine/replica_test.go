@@ -17,7 +17,7 @@ import (
 // and it opens again.
 func TestGateShuts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGate()
+		g := newSendGate()
 		if !errors.Is(g.check(), errStarts) {
 			t.Error("it is open before anything opened it")
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/musterhq/muster/incident"
@@ -17,13 +18,15 @@ const (
 	rowTicketEnd  = "ticket_end" // tell the ticket that the incident is over
 	rowPostmortem = "postmortem" // write the draft
 	rowUpdate     = "update"     // edit a message in place
+	rowDefect     = "defect"     // bring a defect's ticket to what is known of the defect
+	rowNews       = "news"       // tell a team's room which defects came and went
 )
 
 // knownRow tells whether sendOne knows a kind of row. A digest is a page without
 // an incident.
 func knownRow(kind string) bool {
 	switch kind {
-	case incident.Page, rowCard, rowRing, rowUpdate, rowTicket, rowTicketEnd, rowPostmortem:
+	case incident.Page, rowCard, rowRing, rowUpdate, rowTicket, rowTicketEnd, rowPostmortem, rowDefect, rowNews:
 		return true
 	}
 	return false
@@ -41,6 +44,8 @@ type outward struct {
 	Text       string `json:"text,omitempty"`
 	Run        string `json:"run,omitempty"`
 	Name       string `json:"name,omitempty"` // what a ring is about; part of its key
+	Defect     string `json:"defect,omitempty"`
+	News       *news  `json:"news,omitempty"`
 
 	At time.Time `json:"at,omitzero"` // when it was first due
 }
@@ -103,11 +108,15 @@ func (s *setup) sendCard(t *store.Tx, inc incident.Incident, at time.Time) {
 	}
 }
 
+// ofGate tells whether the alerts of an incident are a gate's. No integration can
+// have a slug like that.
+func ofGate(inc incident.Incident) bool { return strings.HasPrefix(inc.GroupKey, "gate:") }
+
 // sendTicket opens or ends the ticket of a service's incidents, whichever is
 // due at this moment ("opened" or "resolved").
 func (s *setup) sendTicket(t *store.Tx, inc incident.Incident, moment string, at time.Time) {
 	ticket := s.doc.Services[inc.Service].Ticket
-	if ticket.Kind == "" {
+	if ticket.Kind == "" || ofGate(inc) { // each of its defects has one
 		return
 	}
 	on := ticket.On

@@ -14,9 +14,8 @@ import (
 	"github.com/musterhq/muster/ticket"
 )
 
-// tracker returns what is needed to reach the tracker of a service's incidents.
-func (e *Engine) tracker(s *setup, service string) (ticket.Tracker, link, config.Settings, error) {
-	t := s.doc.Services[service].Ticket
+// tracker returns what is needed to reach a tracker.
+func (e *Engine) tracker(s *setup, t config.Ticket) (ticket.Tracker, link, config.Settings, error) {
 	for _, tracker := range e.Trackers {
 		if tracker.Name != t.Kind {
 			continue
@@ -41,7 +40,7 @@ const ticketPlace = "ticket"
 // openTicket opens the incident's issue, or finds the one that a crash left
 // behind, and keeps where it is.
 func (e *Engine) openTicket(ctx context.Context, s *setup, inc incident.Incident) (outcome, error) {
-	tracker, l, set, err := e.tracker(s, inc.Service)
+	tracker, l, set, err := e.tracker(s, s.doc.Services[inc.Service].Ticket)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -77,7 +76,7 @@ func (e *Engine) endTicket(ctx context.Context, s *setup, inc incident.Incident)
 	if err := json.Unmarshal([]byte(place.Ref), &ref); err != nil {
 		return outcome{}, fmt.Errorf("ticket: %w: %w", wire.ErrRefused, err)
 	}
-	tracker, l, set, err := e.tracker(s, inc.Service)
+	tracker, l, set, err := e.tracker(s, s.doc.Services[inc.Service].Ticket)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -57,12 +57,17 @@ type Defect struct {
 // A DefectTicket is what is known of a defect's ticket: what was done there, not
 // what is to be.
 type DefectTicket struct {
-	Of    string      `json:"of,omitempty"` // whose tracker: gate:x, team:x or service:x
 	ID    string      `json:"id,omitempty"` // as the tracker's API wants it; "": there is none yet
 	URL   string      `json:"url,omitempty"`
 	State DefectState `json:"state,omitempty"`
-	Told  time.Time   `json:"told,omitzero"`   // the Asked of which it tells
-	Error string      `json:"error,omitempty"` // why the last try was refused
+	Told  time.Time   `json:"told_at,omitzero"` // the Asked of which it tells
+	Error string      `json:"error,omitempty"`  // why the last try was refused
+
+	// Where it was opened: the kind of tracker, the connection and the settings,
+	// but for secrets. The configuration may say otherwise for new ones by now.
+	Kind       string            `json:"kind,omitempty"`
+	Connection string            `json:"connection,omitempty"`
+	Settings   map[string]string `json:"settings,omitempty"`
 }
 
 // keptStack is how many lines of a stack are kept with a defect.

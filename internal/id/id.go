@@ -59,6 +59,16 @@ func SplitMember(member string) (series string, n int, err error) {
 	return text(raw), n, nil
 }
 
+// At returns when an id was made, to the millisecond; false for what is no id.
+func At(made string) (at time.Time, ok bool) {
+	b, err := parse(made)
+	if err != nil {
+		return time.Time{}, false
+	}
+	ms := int64(b[0])<<40 | int64(b[1])<<32 | int64(binary.BigEndian.Uint32(b[2:]))
+	return time.UnixMilli(ms).UTC(), true
+}
+
 func fresh(now time.Time) [16]byte {
 	var b [16]byte
 	rand.Read(b[8:])

@@ -20,6 +20,17 @@ func TestNewSortsByTime(t *testing.T) {
 	}
 }
 
+func TestAt(t *testing.T) {
+	for _, at := range []time.Time{noon, noon.Add(987 * time.Millisecond), time.UnixMilli(1).UTC()} {
+		if got, ok := id.At(id.New(at)); !ok || !got.Equal(at) {
+			t.Errorf("made at %v, read as %v, %v", at, got, ok)
+		}
+	}
+	if _, ok := id.At("checkout"); ok {
+		t.Error("a slug is no id")
+	}
+}
+
 func TestMemberFindsItsSeries(t *testing.T) {
 	s := id.NewSeries(noon)
 	for _, n := range []int{0, 1, 255, 256, id.Members - 1} {
