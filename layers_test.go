@@ -28,6 +28,7 @@ var layers = [][]string{
 	{"store", "collect", "notify", "runbook", "chat", "ticket", "watch"},
 	pure,
 	{
+		"docs/knowledge",      // the handbook's pages
 		"internal/archive",    // the form of a backup
 		"internal/benchdoc",   // the runner of the benchmarks
 		"internal/checkout",   // the repository that a pipeline builds

@@ -104,16 +104,9 @@ func (e *Engine) selftestLoop(ctx context.Context) error {
 // missSelftest raises an alert if the last good self-test of a gate is too long
 // ago. A gate that never had one is given as long from when it was configured.
 func (e *Engine) missSelftest(ctx context.Context, s *setup, slug string, g config.Gate, at time.Time) error {
-	last, known, err := e.Store.GoodSelftest(ctx, s.org.ID, slug)
-	if err != nil {
+	since, known, err := e.proved(ctx, s, slug)
+	if err != nil || at.Before(since.Add(g.Selftest)) {
 		return err
-	}
-	since := last.At
-	if !known {
-		since, _ = id.At(s.ids["gate/"+slug])
-	}
-	if at.Before(since.Add(g.Selftest)) {
-		return nil
 	}
 	return e.Store.Write(ctx, func(t *store.Tx) error {
 		if good, err := t.LastGoodSelftest(s.org.ID, slug); err != nil || good.After(since) {

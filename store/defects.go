@@ -172,6 +172,12 @@ func (s *Store) DefectByID(ctx context.Context, org, defectID string) (gate.Defe
 	return gate.Defect{}, fmt.Errorf("defect %s: %w", defectID, ErrNotFound)
 }
 
+// OpenDefects counts the open defects of a gate.
+func (s *Store) OpenDefects(ctx context.Context, org, gateSlug string) (n int64, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT count(*) FROM defects WHERE org = $1 AND gate = $2 AND state = 'open'`, org, gateSlug).Scan(&n)
+	return n, wrap("count defects", err)
+}
+
 func (s *Store) defects(ctx context.Context, text string, args ...any) ([]gate.Defect, error) {
 	rows, err := s.read.QueryContext(ctx, text, args...)
 	if err != nil {

@@ -130,6 +130,7 @@ func (p *apiDoc) filled(text string) string {
 		},
 		"{{run}}":      func() string { return latest("runs") },
 		"{{override}}": func() string { return latest("overrides") },
+		"{{defect}}":   func() string { return latest("defects") },
 		"{{token}}":    func() string { return latest("tokens") },
 	} {
 		if strings.Contains(text, name) {

@@ -326,7 +326,7 @@ func (w *world) rows() func(t *testing.T) map[string]int {
 	db := w.db()
 	var each []string
 	for _, table := range []string{"alerts", "incidents", "timeline", "segments", "outbox", "messages", "runs", "windows", "rule_states",
-		"resources", "revisions", "overrides", "tokens", "idempotency", "postmortems"} {
+		"resources", "revisions", "overrides", "tokens", "idempotency", "postmortems", "gate_runs", "defects", "selftests"} {
 		each = append(each, "SELECT '"+table+"', count(*) FROM "+table)
 	}
 	text := strings.Join(each, " UNION ALL ")

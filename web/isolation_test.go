@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/musterhq/muster/engine"
 	"github.com/musterhq/muster/incident"
 	"github.com/musterhq/muster/runbook"
 )
@@ -57,12 +58,16 @@ func TestTenants(t *testing.T) {
 	_, run := w.fire()
 	var override Override
 	w.ask(201, &override, "responder", "POST", "/api/v1/schedules/primary/overrides", `{"user":"bob","from":"2099-01-01T00:00:00Z","to":"2099-01-02T00:00:00Z"}`)
+	var reported engine.Reported
+	w.ask(200, &reported, "reporter", "POST", "/api/v1/gates/checkout-memory/reports", leakReport)
+	w.ask(200, nil, "reporter", "POST", "/api/v1/gates/checkout-memory/reports", goneReport)
 	var tokens struct{ Tokens []Token }
 	w.ask(200, &tokens, "admin", "GET", "/api/v1/tokens", "")
 
 	body := map[string]string{
 		"POST /api/v1/incidents/{id}/snooze": `{"for":"1h"}`, "POST /api/v1/incidents/{id}/reassign": `{"targets":["user:eve"]}`, "POST /api/v1/incidents/{id}/notes": `{"text":"x"}`,
 		"POST /api/v1/runs/{id}/approve": `{"hash":"` + run.Hash + `"}`, "POST /api/v1/schedules/{slug}/overrides": `{"user":"eve","from":"2099-01-01T00:00:00Z","to":"2099-01-02T00:00:00Z"}`,
+		"POST /api/v1/gates/{slug}/reports": leakReport, "POST /api/v1/gates/{slug}/selftests": `{"good":true}`,
 	}
 	id := func(path string) string {
 		switch {
@@ -76,6 +81,8 @@ func TestTenants(t *testing.T) {
 			return run.ID
 		case strings.Contains(path, "/overrides/"):
 			return override.ID
+		case strings.Contains(path, "/defects/"):
+			return reported.Defects[0].ID
 		}
 		return tokens.Tokens[0].ID
 	}
@@ -83,10 +90,17 @@ func TestTenants(t *testing.T) {
 	before := rows(t)
 	asked := 0
 	for _, r := range w.server.routes {
-		if r.role != viewer && r.role != responder && r.role != admin {
+		if r.role != viewer && r.role != responder && r.role != admin && r.role != reporter {
 			continue
 		}
-		path := strings.NewReplacer("{id}", id(r.path), "{slug}", map[bool]string{true: "checkout-5xx", false: "primary"}[strings.Contains(r.path, "/rules/")]).Replace(r.path)
+		slug := "primary"
+		switch {
+		case strings.Contains(r.path, "/rules/"):
+			slug = "checkout-5xx"
+		case strings.Contains(r.path, "/gates/"):
+			slug = "checkout-memory"
+		}
+		path := strings.NewReplacer("{id}", id(r.path), "{slug}", slug, "{class}", "leak").Replace(r.path)
 		answer := w.do("bank", r.method, path, body[r.method+" "+r.path])
 		switch {
 		case strings.Contains(r.path, "{id}"), strings.Contains(r.path, "{slug}") && !strings.Contains(r.path, "complaints"):
@@ -95,14 +109,14 @@ func TestTenants(t *testing.T) {
 			}
 			asked++
 		case answer.status == http.StatusOK:
-			for _, ours := range []string{got.Incident, got.Alert, run.ID, override.ID, "checkout", tokens.Tokens[0].ID} {
+			for _, ours := range []string{got.Incident, got.Alert, run.ID, override.ID, "checkout", "cart_new", "c0ffee", tokens.Tokens[0].ID} {
 				if strings.Contains(string(answer.body), ours) {
 					t.Errorf("%s %s shows %s of another organization", r.method, path, ours)
 				}
 			}
 		}
 	}
-	if asked < 24 {
+	if asked < 28 {
 		t.Errorf("only %d routes asked", asked)
 	}
 	after := rows(t)

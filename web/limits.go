@@ -10,11 +10,12 @@ const (
 	maxEvents    = 4 << 20
 	maxPagerDuty = 512 << 10 // as PagerDuty has it
 	maxLogs      = 32 << 20
+	maxReport    = 32 << 20 // 10,000 findings of a gate, with their stacks
 	maxOther     = 1 << 20
 )
 
-// maxLogBodies is how many bodies of the log shippers of one organization are
-// in memory at a time; its others wait, so that a few bombs cannot take all the
+// maxLogBodies is how many bodies of the log shippers of one organization, and how
+// many reports of its gates, are in memory at a time; its others wait, so that a few bombs cannot take all the
 // memory there is.
 const maxLogBodies = 4
 

@@ -27,6 +27,7 @@ const (
 	responder   role = "responder"   // acts on incidents, runs and schedules
 	admin       role = "admin"       // configuration and tokens
 	integration role = "integration" // the key of an integration, or an admin's token
+	reporter    role = "reporter"    // reports for a gate in CI; an admin may too
 	routingKey  role = "routing_key" // PagerDuty's, which is the key of an integration
 	signature   role = "signature"   // the sender's signature over the body
 )
@@ -37,11 +38,13 @@ type route struct {
 	role         role
 }
 
-// roleKey and keepKey are keys of an operation's metadata: who may use it, and
-// which part of its answer may be kept for an Idempotency-Key (nil: all of it).
+// roleKey, keepKey and largeKey are keys of an operation's metadata: who may use
+// it, which part of its answer may be kept for an Idempotency-Key (nil: all of it),
+// and whether its body may be large; then the operation itself decodes it.
 const (
-	roleKey = "role"
-	keepKey = "keep"
+	roleKey  = "role"
+	keepKey  = "keep"
+	largeKey = "large"
 )
 
 // A change of an operation before it is registered.
@@ -75,7 +78,7 @@ func operation(who role, method, path, id, summary string, edits ...edit) huma.O
 		Security: []map[string][]string{}, RejectUnknownQueryParameters: true,
 	}
 	switch who {
-	case viewer, responder, admin, integration:
+	case viewer, responder, admin, integration, reporter:
 		op.Security = []map[string][]string{{"bearer": {}}}
 	}
 	if method == http.MethodPost && strings.HasPrefix(path, "/api/") {
@@ -101,6 +104,7 @@ func (s *server) handle(op huma.Operation, do http.HandlerFunc) {
 func (s *server) Handle(op *huma.Operation, next func(huma.Context)) {
 	who, _ := op.Metadata[roleKey].(role)
 	keep, _ := op.Metadata[keepKey].(func([]byte) []byte)
+	large, _ := op.Metadata[largeKey].(bool)
 	s.handle(*op, func(w http.ResponseWriter, r *http.Request) {
 		c, err := s.admit(r, who)
 		if err != nil {
@@ -109,7 +113,20 @@ func (s *server) Handle(op *huma.Operation, next func(huma.Context)) {
 		}
 		ctx := context.WithValue(r.Context(), callerKey{}, c)
 		var body []byte
-		if op.Method != http.MethodGet {
+		switch {
+		case op.Method == http.MethodGet:
+		case large:
+			free, err := s.reports.take(ctx, cmp.Or(c.Org, c.named))
+			if err != nil {
+				s.fail(w, r, err)
+				return
+			}
+			defer free()
+			if body, err = readBody(w, r, maxReport); err != nil {
+				s.fail(w, r, err)
+				return
+			}
+		default:
 			if body, err = readBody(w, r, maxOther); err != nil {
 				s.fail(w, r, err)
 				return

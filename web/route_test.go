@@ -41,6 +41,12 @@ func TestEveryRouteHasARole(t *testing.T) {
 						t.Errorf("status %d for a %s", got, name)
 					}
 				}
+			case reporter:
+				for _, token := range []string{"", "viewer", "responder", "integration"} {
+					if got := ask(token); got != http.StatusUnauthorized && got != http.StatusForbidden {
+						t.Errorf("status %d with the token of %q", got, token)
+					}
+				}
 			case integration:
 				for _, token := range []string{"", "viewer", "responder"} {
 					if strings.Contains(route.path, "{key}") && token != "" {

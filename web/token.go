@@ -16,7 +16,7 @@ import (
 type Token struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name" doc:"That of a user lets the token act for the person."`
-	Role      string    `json:"role" enum:"viewer,responder,admin,integration"`
+	Role      string    `json:"role" enum:"viewer,responder,admin,integration,reporter"`
 	CreatedAt time.Time `json:"created_at"`
 	Token     string    `json:"token,omitempty" doc:"The token itself, in the answer that made it and never again."`
 }
@@ -28,7 +28,7 @@ func token(t store.Token) Token {
 // A NewToken is a token in the making.
 type NewToken struct {
 	Name string `json:"name" minLength:"1" maxLength:"100"`
-	Role string `json:"role" enum:"viewer,responder,admin,integration"`
+	Role string `json:"role" enum:"viewer,responder,admin,integration,reporter"`
 }
 
 type tokensOut struct {

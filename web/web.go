@@ -37,6 +37,7 @@ type server struct {
 	complaints *complaints
 	inFlight   *inFlight
 	logBodies  *slots
+	reports    *slots
 	openAPI    []byte
 }
 
@@ -48,7 +49,7 @@ func newServer(e *engine.Engine, o Options) *server {
 	s := &server{
 		engine: e, log: o.Log, now: o.Now, mux: http.NewServeMux(),
 		metrics: newMetrics(e.Registry()), complaints: newComplaints(), inFlight: newInFlight(),
-		logBodies: newSlots(),
+		logBodies: newSlots(), reports: newSlots(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -70,6 +71,9 @@ func newServer(e *engine.Engine, o Options) *server {
 	s.overrideRoutes()
 	s.runRoutes()
 	s.ruleRoutes()
+	s.gateRoutes()
+	s.defectRoutes()
+	s.knowledgeRoutes()
 	s.configRoutes()
 	s.complaintRoutes()
 	s.tokenRoutes()

@@ -28,6 +28,7 @@ import (
 	"github.com/musterhq/muster/notify"
 	"github.com/musterhq/muster/runbook"
 	"github.com/musterhq/muster/store"
+	"github.com/musterhq/muster/ticket"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -76,7 +77,7 @@ func newWorld(t testing.TB) *world {
 	key, err := seal.ParseKey(strings.Repeat("5c", 32))
 	must(t, err)
 	e := engine.New(engine.Deps{
-		Store: st, Wire: wire.New(wire.Options{Now: time.Now}), Channels: notify.Kinds, Steps: runbook.Steps, Kinds: engine.KindsOf(notify.Kinds, runbook.Steps, nil), Key: key, Log: log,
+		Store: st, Wire: wire.New(wire.Options{Now: time.Now}), Channels: notify.Kinds, Steps: runbook.Steps, Trackers: ticket.Trackers, Kinds: engine.KindsOf(notify.Kinds, runbook.Steps, ticket.Trackers), Key: key, Log: log,
 	})
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -128,7 +129,7 @@ func (w *world) configure() {
 	}
 	for _, of := range []struct{ token, org, name, role string }{
 		{"viewer", "shop", "reader", "viewer"}, {"responder", "shop", "ana", "responder"}, {"other", "shop", "bot", "responder"},
-		{"admin", "shop", "ci", "admin"}, {"integration", "shop", "sender", "integration"}, {"bank", "bank", "eve", "admin"},
+		{"admin", "shop", "ci", "admin"}, {"integration", "shop", "sender", "integration"}, {"reporter", "shop", "pipeline", "reporter"}, {"bank", "bank", "eve", "admin"},
 	} {
 		tick()
 		_, w.tokens[of.token], err = e.AddToken(w.t.Context(), w.org(of.org), of.name, of.role)
