@@ -51,7 +51,7 @@ func ParseBaseline(name string, text []byte) (Baseline, error) {
 			return nil, yamlMistake(name, err)
 		}
 	}
-	if err := errors.Join(r.mistakes...); err != nil {
+	if err := r.err(); err != nil {
 		return nil, err
 	}
 	return r.known, nil
@@ -93,16 +93,32 @@ func yamlMistake(name string, err error) error {
 type baselineReader struct {
 	name     string
 	known    Baseline
-	mistakes []error
+	mistakes []baselineMistake
+}
+
+type baselineMistake struct {
+	line, column int
+	why          string
 }
 
 func (r *baselineReader) wrong(at *yaml.Node, format string, args ...any) {
-	if len(r.mistakes) == maxMistakes {
-		r.mistakes = append(r.mistakes, fmt.Errorf("%s: … and more", r.name))
+	r.mistakes = append(r.mistakes, baselineMistake{at.Line, at.Column, fmt.Sprintf(format, args...)})
+}
+
+// err is all mistakes by their places, a line each.
+func (r *baselineReader) err() error {
+	slices.SortStableFunc(r.mistakes, func(a, b baselineMistake) int {
+		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.column, b.column))
+	})
+	var all []error
+	for i, m := range r.mistakes {
+		if i == maxMistakes {
+			all = append(all, fmt.Errorf("%s: and %d mistakes more", r.name, len(r.mistakes)-i))
+			break
+		}
+		all = append(all, fmt.Errorf("%s:%d:%d: %s", r.name, m.line, m.column, m.why))
 	}
-	if len(r.mistakes) < maxMistakes {
-		r.mistakes = append(r.mistakes, fmt.Errorf("%s:%d:%d: "+format, append([]any{r.name, at.Line, at.Column}, args...)...))
-	}
+	return errors.Join(all...)
 }
 
 func (r *baselineReader) document(top *yaml.Node) {
