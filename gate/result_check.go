@@ -9,11 +9,11 @@ import (
 
 // Bounds of what a gate may report, in bytes unless it says otherwise.
 const (
-	maxID      = 200
-	maxName    = 200     // of a suite, a tool, a report
-	maxLine    = 8 << 10 // of any other text
-	maxReports = 10_000
-	maxChecks  = 1000
+	maxID         = 200
+	maxName       = 200     // of a suite, a tool, a report
+	maxResultLine = 8 << 10 // of any other text
+	maxReports    = 10_000
+	maxChecks     = 1000
 )
 
 // Wrong is what is wrong with a reported Result or Selftest, and where.
@@ -43,7 +43,7 @@ func (r Result) Check() error {
 	if r.Omitted < 0 {
 		return Wrong{"/omitted", "is less than 0"}
 	}
-	fields := append(r.Source.texts(), text{"id", r.ID, maxID}, text{"suite", r.Suite, maxName}, text{"reason", r.Reason, maxLine})
+	fields := append(r.Source.texts(), resultText{"id", r.ID, maxID}, resultText{"suite", r.Suite, maxName}, resultText{"reason", r.Reason, maxResultLine})
 	if err := checkTexts("", fields); err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (r Result) Check() error {
 		}
 	}
 	for i, p := range r.Reports {
-		if err := checkTexts(fmt.Sprintf("/reports/%d", i), []text{{"name", p.Name, maxLine}, {"format", p.Format, maxName}, {"sha256", p.Digest, maxName}}); err != nil {
+		if err := checkTexts(fmt.Sprintf("/reports/%d", i), []resultText{{"name", p.Name, maxResultLine}, {"format", p.Format, maxName}, {"sha256", p.Digest, maxName}}); err != nil {
 			return err
 		}
 	}
@@ -73,12 +73,12 @@ func (f ResultFinding) check(at string) error {
 	case len(f.Stack) > maxFrames:
 		return Wrong{at + "/stack", fmt.Sprintf("at most %d lines are taken; has %d", maxFrames, len(f.Stack))}
 	}
-	fields := []text{
-		{"fingerprint", f.Fingerprint, maxID}, {"tool", f.Tool, maxName}, {"kind", f.Kind, maxLine}, {"message", f.Message, maxLine}, {"file", f.File, maxLine},
-		{"function", f.Function, maxLine}, {"owner", f.Owner, maxLine}, {"until", f.Until, maxName},
+	fields := []resultText{
+		{"fingerprint", f.Fingerprint, maxID}, {"tool", f.Tool, maxName}, {"kind", f.Kind, maxResultLine}, {"message", f.Message, maxResultLine}, {"file", f.File, maxResultLine},
+		{"function", f.Function, maxResultLine}, {"owner", f.Owner, maxResultLine}, {"until", f.Until, maxName},
 	}
 	for i, line := range f.Stack {
-		fields = append(fields, text{fmt.Sprintf("stack/%d", i), line, maxLine})
+		fields = append(fields, resultText{fmt.Sprintf("stack/%d", i), line, maxResultLine})
 	}
 	return checkTexts(at, fields)
 }
@@ -88,26 +88,26 @@ func (t Selftest) Check() error {
 	if len(t.Checks) > maxChecks {
 		return Wrong{"/checks", fmt.Sprintf("at most %d are taken; has %d", maxChecks, len(t.Checks))}
 	}
-	fields := append(t.Source.texts(), text{"id", t.ID, maxID}, text{"detail", t.Detail, maxLine})
+	fields := append(t.Source.texts(), resultText{"id", t.ID, maxID}, resultText{"detail", t.Detail, maxResultLine})
 	for i, c := range t.Checks {
-		fields = append(fields, text{fmt.Sprintf("checks/%d/name", i), c.Name, maxName}, text{fmt.Sprintf("checks/%d/detail", i), c.Detail, maxLine})
+		fields = append(fields, resultText{fmt.Sprintf("checks/%d/name", i), c.Name, maxName}, resultText{fmt.Sprintf("checks/%d/detail", i), c.Detail, maxResultLine})
 	}
 	return checkTexts("", fields)
 }
 
-func (s Source) texts() []text {
-	return []text{
-		{"commit", s.Commit, maxName}, {"branch", s.Branch, maxLine}, {"pipeline", s.Pipeline, maxLine}, {"project", s.Project, maxLine},
+func (s Source) texts() []resultText {
+	return []resultText{
+		{"commit", s.Commit, maxName}, {"branch", s.Branch, maxResultLine}, {"pipeline", s.Pipeline, maxResultLine}, {"project", s.Project, maxResultLine},
 	}
 }
 
-// A text is a field that holds one, and how long it may be.
-type text struct {
+// A resultText is a field that holds one, and how long it may be.
+type resultText struct {
 	field, value string
 	most         int
 }
 
-func checkTexts(at string, fields []text) error {
+func checkTexts(at string, fields []resultText) error {
 	for _, f := range fields {
 		if len(f.value) > f.most {
 			return Wrong{at + "/" + f.field, fmt.Sprintf("is longer than %d bytes", f.most)}
