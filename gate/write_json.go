@@ -6,18 +6,21 @@ import (
 	"strings"
 )
 
-// listed is how many findings a Result names, and how many lines of a stack.
+// What a Result lists, so that a server takes it (result_check.go) and a body
+// stays small.
 const (
 	listedFindings = 5_000
 	listedFrames   = 64
+	listedFrame    = 1 << 10 // bytes of one
 )
 
-// Result is the verdict as JSON shows it.
+// Result is the verdict as JSON shows it. Check lets it pass, whatever reports
+// say.
 func (v Verdict) Result() Result {
 	r := Result{
 		Verdict:  v.Word(),
-		Reason:   v.Reason,
-		Suite:    v.Suite,
+		Reason:   bounded(v.Reason, maxResultLine),
+		Suite:    named(suiteName(v)),
 		Complete: v.Complete,
 		At:       v.At.UTC(),
 		Source:   v.Source,
@@ -34,8 +37,8 @@ func (v Verdict) Result() Result {
 	}
 	for _, report := range v.Reports {
 		r.Reports = append(r.Reports, ResultReport{
-			Name:       report.Name,
-			Format:     report.Format,
+			Name:       bounded(report.Name, maxResultLine),
+			Format:     named(report.Format),
 			Digest:     report.Digest,
 			Findings:   report.Total,
 			Suppressed: report.Suppressed,
@@ -49,32 +52,41 @@ func (v Verdict) Result() Result {
 func (f Finding) result() ResultFinding {
 	r := ResultFinding{
 		Fingerprint: f.Fingerprint,
-		Tool:        f.Tool,
-		Kind:        f.Kind,
+		Tool:        named(f.Tool),
+		Kind:        bounded(f.Kind, maxResultLine),
 		Class:       f.Class,
 		Severity:    f.Severity,
-		Message:     f.Message,
-		File:        f.At.File,
-		Line:        f.At.Line,
-		Function:    f.At.Function,
+		Message:     bounded(f.Message, maxResultLine),
+		File:        bounded(f.At.File, maxResultLine),
+		Line:        max(0, f.At.Line),
+		Function:    bounded(f.At.Function, maxResultLine),
 		Bytes:       f.Bytes,
 		Blocks:      f.Blocks,
 		Count:       f.Count,
-		Owner:       strings.Join(f.Owners, " "),
+		Owner:       bounded(strings.Join(f.Owners, " "), maxResultLine),
 		New:         f.Standing != Accepted,
 		Until:       dayText(f.Known.Until),
 		Ticket:      f.Ticket,
 	}
 	if len(f.Stacks) > 0 {
-		for i, frame := range f.Stacks[0].Frames {
-			if i == listedFrames {
-				break
-			}
-			r.Stack = append(r.Stack, frame.line())
+		for _, frame := range f.Stacks[0].Frames[:min(listedFrames, len(f.Stacks[0].Frames))] {
+			r.Stack = append(r.Stack, bounded(frame.line(), listedFrame))
 		}
 	}
 	return r
 }
+
+// bounded is text of n bytes at most, as JSON will hold it.
+func bounded(s string, n int) string {
+	s = strings.ToValidUTF8(s, "\ufffd")
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n-len("…")], "") + "…"
+}
+
+// named is text that names something: short, and without what cannot be seen.
+func named(s string) string { return bounded(visible(s), maxName) }
 
 // writeJSON writes a Result.
 func writeJSON(to io.Writer, v Verdict, _ View) error {

@@ -254,6 +254,38 @@ func TestMarkdownIsBounded(t *testing.T) {
 	}
 }
 
+// TestResultIsTaken holds what a gate reports to what a server takes.
+func TestResultIsTaken(t *testing.T) {
+	all := examples()
+	long := hostileVerdict()
+	long.Suite, long.Reason = strings.Repeat("é", maxName), strings.Repeat(evil, 1000)
+	long.Source = Source{}
+	f := &long.Findings[0]
+	f.Class, f.Tool, f.Kind = Leak, strings.Repeat("é", maxName), long.Reason
+	f.Message = strings.Repeat("\xff", maxResultLine)
+	f.At = Frame{Function: long.Reason, File: long.Reason, Line: -1}
+	f.Stacks = []Stack{{Frames: slices.Repeat([]Frame{f.At}, maxFrames)}}
+	f.Owners = slices.Repeat([]string{evil}, 1000)
+	long.Findings[1].Class = Leak
+	long.Reports[0].Name, long.Reports[0].Format = long.Reason, long.Reason
+	all["long"] = long
+	delete(all, "hostile") // its class is none that a reader gives
+	for name, v := range all {
+		r := v.Result()
+		if err := r.Check(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		var again Result
+		text := written(t, "json", v, View{})
+		if err := json.Unmarshal(text, &again); err != nil || again.Check() != nil {
+			t.Errorf("%s: read again: %v, %v", name, err, again.Check())
+		}
+		if name != "long" && !cmp.Equal(r, again) {
+			t.Errorf("%s: (-want +got)\n%s", name, cmp.Diff(r, again))
+		}
+	}
+}
+
 // TestSARIFIsValid holds what is written to the schema, and to the names that
 // another implementation knows.
 func TestSARIFIsValid(t *testing.T) {
