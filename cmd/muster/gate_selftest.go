@@ -37,33 +37,17 @@ the server alerts when it stays away.
   muster gate selftest --report https://muster.example.com --gate checkout-memory`
 }
 
-// A selftestCheck is one thing that was tried.
-type selftestCheck struct {
-	Name   string `json:"name"`
-	Passed bool   `json:"passed"`
-	Detail string `json:"detail"`
-}
-
-// A selftestResult is what the server hears of a self-test.
-type selftestResult struct {
-	ID      string          `json:"id"`
-	Passed  bool            `json:"passed"`
-	At      time.Time       `json:"at"`
-	Version string          `json:"version"`
-	Checks  []selftestCheck `json:"checks"`
-}
-
 func (c gateSelftestCmd) Run(ctx context.Context, a *app) error {
 	if err := c.reportFlags.check(a); err != nil {
 		return err
 	}
-	r := selftestResult{ID: id.New(a.now()), Passed: true, At: a.now().UTC(), Version: version}
-	add := func(checks ...selftestCheck) {
+	r := gate.Selftest{ID: id.New(a.now()), Good: true, At: a.now().UTC(), Detail: "muster " + version}
+	add := func(checks ...gate.SelftestCheck) {
 		for _, check := range checks {
 			r.Checks = append(r.Checks, check)
-			r.Passed = r.Passed && check.Passed
+			r.Good = r.Good && check.Good
 			if !c.JSON {
-				fmt.Fprintln(a.out, check.line(a.colour))
+				fmt.Fprintln(a.out, checkLine(check, a.colour))
 			}
 		}
 	}
@@ -81,8 +65,12 @@ func (c gateSelftestCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
+	if c.Report != "" {
+		b := at.Build(ctx, a.getenv)
+		r.Source = gate.Source{Commit: b.Commit, Branch: b.Branch, Default: b.Default, Pipeline: b.Pipeline, Project: b.Project}
+	}
 	c.reportFlags.tell(ctx, a, at.Root, "selftests", r.ID, r)
-	if !r.Passed {
+	if !r.Good {
 		if !c.JSON {
 			fmt.Fprintln(a.out, "this gate cannot be trusted")
 		}
@@ -91,9 +79,9 @@ func (c gateSelftestCmd) Run(ctx context.Context, a *app) error {
 	return nil
 }
 
-func (c selftestCheck) line(colour bool) string {
+func checkLine(c gate.SelftestCheck, colour bool) string {
 	word, paint := "ok  ", "\x1b[32m"
-	if !c.Passed {
+	if !c.Good {
 		word, paint = "FAIL", "\x1b[31m"
 	}
 	if colour {
@@ -113,9 +101,9 @@ const (
 
 // leakChecks run this very program's gate on a program that leaks, which must
 // fail, and on one that does not, which must pass.
-func leakChecks(ctx context.Context) []selftestCheck {
-	fail := func(format string, args ...any) []selftestCheck {
-		return []selftestCheck{{Name: "a real leak", Detail: fmt.Sprintf(format, args...)}}
+func leakChecks(ctx context.Context) []gate.SelftestCheck {
+	fail := func(format string, args ...any) []gate.SelftestCheck {
+		return []gate.SelftestCheck{{Name: "a real leak", Detail: fmt.Sprintf(format, args...)}}
 	}
 	if _, err := exec.LookPath("valgrind"); err != nil {
 		return fail("valgrind is not installed; --no-valgrind leaves this out on machines that only judge reports")
@@ -133,7 +121,7 @@ func leakChecks(ctx context.Context) []selftestCheck {
 		if python == "" {
 			return fail("there is no C compiler and no Python to make a leak with")
 		}
-		return []selftestCheck{leakFound(ctx, folder, "a real leak, in Python", python, "-c", leakingPy)}
+		return []gate.SelftestCheck{leakFound(ctx, folder, "a real leak, in Python", python, "-c", leakingPy)}
 	}
 	for name, text := range map[string]string{"leaking": leakingC, "clean": cleanC} {
 		source := filepath.Join(folder, name+".c")
@@ -144,7 +132,7 @@ func leakChecks(ctx context.Context) []selftestCheck {
 			return fail("%s: %s %s", compiler, err, bytes.TrimSpace(out))
 		}
 	}
-	return []selftestCheck{
+	return []gate.SelftestCheck{
 		leakFound(ctx, folder, "a real leak", filepath.Join(folder, "leaking")),
 		cleanPasses(ctx, folder, "a clean program", filepath.Join(folder, "clean")),
 	}
@@ -179,29 +167,29 @@ func gateRun(ctx context.Context, folder string, command ...string) (r gate.Resu
 	return r, cmd.ProcessState.ExitCode(), nil
 }
 
-func leakFound(ctx context.Context, folder, name string, command ...string) selftestCheck {
+func leakFound(ctx context.Context, folder, name string, command ...string) gate.SelftestCheck {
 	r, code, err := gateRun(ctx, folder, command...)
 	leaked := slices.ContainsFunc(r.Findings, func(f gate.ResultFinding) bool { return f.Class == gate.Leak && f.Bytes == leakBytes && f.New })
 	switch {
 	case err != nil:
-		return selftestCheck{Name: name, Detail: err.Error()}
+		return gate.SelftestCheck{Name: name, Detail: err.Error()}
 	case !leaked:
-		return selftestCheck{Name: name, Detail: fmt.Sprintf("the leak of %d bytes was not found: %s", leakBytes, r.Reason)}
+		return gate.SelftestCheck{Name: name, Detail: fmt.Sprintf("the leak of %d bytes was not found: %s", leakBytes, r.Reason)}
 	case code != exitFailed || r.Verdict != "fail":
-		return selftestCheck{Name: name, Detail: fmt.Sprintf("was found, and passed: exit code %d, verdict %s", code, r.Verdict)}
+		return gate.SelftestCheck{Name: name, Detail: fmt.Sprintf("was found, and passed: exit code %d, verdict %s", code, r.Verdict)}
 	}
-	return selftestCheck{Name: name, Passed: true, Detail: fmt.Sprintf("%d bytes lost, found, and stopped", leakBytes)}
+	return gate.SelftestCheck{Name: name, Good: true, Detail: fmt.Sprintf("%d bytes lost, found, and stopped", leakBytes)}
 }
 
-func cleanPasses(ctx context.Context, folder, name string, command ...string) selftestCheck {
+func cleanPasses(ctx context.Context, folder, name string, command ...string) gate.SelftestCheck {
 	r, code, err := gateRun(ctx, folder, command...)
 	switch {
 	case err != nil:
-		return selftestCheck{Name: name, Detail: err.Error()}
+		return gate.SelftestCheck{Name: name, Detail: err.Error()}
 	case code != exitFine || r.Verdict != "pass":
-		return selftestCheck{Name: name, Detail: "was stopped: " + r.Reason}
+		return gate.SelftestCheck{Name: name, Detail: "was stopped: " + r.Reason}
 	}
-	return selftestCheck{Name: name, Passed: true, Detail: "passed"}
+	return gate.SelftestCheck{Name: name, Good: true, Detail: "passed"}
 }
 
 // selftestReports are reports of each format: bad.* must fail with findings,
@@ -241,8 +229,8 @@ func judgeAlone(name string, text []byte) gate.Verdict {
 	return gate.Judge(gate.Case{Suite: "selftest", Reports: []gate.Report{r}, Budget: gate.DefaultBudget(), Now: time.Unix(0, 0).UTC()})
 }
 
-func knownReports() []selftestCheck {
-	bad, cleanOnes := selftestCheck{Name: "known bad reports", Passed: true}, selftestCheck{Name: "known clean reports", Passed: true}
+func knownReports() []gate.SelftestCheck {
+	bad, cleanOnes := gate.SelftestCheck{Name: "known bad reports", Good: true}, gate.SelftestCheck{Name: "known clean reports", Good: true}
 	var bads, cleans []string
 	for _, name := range selftestNames() {
 		v := judgeAlone(name, selftestText(name))
@@ -250,26 +238,26 @@ func knownReports() []selftestCheck {
 		case what == "clean" && v.Pass:
 			cleans = append(cleans, name)
 		case what == "clean":
-			cleanOnes.Passed, cleanOnes.Detail = false, name+" was stopped: "+v.Reason
+			cleanOnes.Good, cleanOnes.Detail = false, name+" was stopped: "+v.Reason
 		case !v.Pass && len(v.Findings) > 0 && len(v.Reports[0].Broken) == 0:
 			bads = append(bads, name)
 		default:
-			bad.Passed, bad.Detail = false, name+" was not judged by what it tells: "+v.Reason
+			bad.Good, bad.Detail = false, name+" was not judged by what it tells: "+v.Reason
 		}
 	}
-	if bad.Passed {
+	if bad.Good {
 		bad.Detail = plural(len(bads), "report") + " stopped"
 	}
-	if cleanOnes.Passed {
+	if cleanOnes.Good {
 		cleanOnes.Detail = plural(len(cleans), "report") + " passed"
 	}
-	return []selftestCheck{bad, cleanOnes}
+	return []gate.SelftestCheck{bad, cleanOnes}
 }
 
 // cutReports cuts a clean report of Valgrind at every byte before its end: as a
 // process that is killed, or a disk that is full, leaves it.
-func cutReports() selftestCheck {
-	c := selftestCheck{Name: "reports that are cut off"}
+func cutReports() gate.SelftestCheck {
+	c := gate.SelftestCheck{Name: "reports that are cut off"}
 	const name = "clean.valgrind.xml"
 	whole := bytes.TrimSpace(selftestText(name))
 	for n := range whole {
@@ -278,13 +266,13 @@ func cutReports() selftestCheck {
 			return c
 		}
 	}
-	c.Passed, c.Detail = true, fmt.Sprintf("%d ways to cut one, all stopped", len(whole))
+	c.Good, c.Detail = true, fmt.Sprintf("%d ways to cut one, all stopped", len(whole))
 	return c
 }
 
 // signedVerdicts signs one with a key made for it, and changes each of its bytes.
-func signedVerdicts() selftestCheck {
-	c := selftestCheck{Name: "signed verdicts"}
+func signedVerdicts() gate.SelftestCheck {
+	c := gate.SelftestCheck{Name: "signed verdicts"}
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		c.Detail = err.Error()
@@ -309,6 +297,6 @@ func signedVerdicts() selftestCheck {
 			return c
 		}
 	}
-	c.Passed, c.Detail = true, fmt.Sprintf("%d ways to change one, all refused", len(signed))
+	c.Good, c.Detail = true, fmt.Sprintf("%d ways to change one, all refused", len(signed))
 	return c
 }

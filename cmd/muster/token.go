@@ -29,7 +29,7 @@ type token struct {
 type tokenAddCmd struct {
 	clientFlags
 	Name string `arg:"" help:"What it is called; the slug of a user makes it that person's."`
-	Role string `required:"" enum:"viewer,responder,admin,integration" placeholder:"ROLE" help:"viewer, responder, admin, or integration, which may send and no more."`
+	Role string `required:"" enum:"viewer,responder,admin,integration,reporter" placeholder:"ROLE" help:"viewer, responder, admin; integration, which may send events and no more; reporter, which may report what a gate found and no more."`
 }
 
 func (tokenAddCmd) Help() string {
