@@ -51,12 +51,12 @@ func TestWholeCircle(t *testing.T) {
 		t.Fatalf("the leak was pushed: %v\n%s", err, out)
 	}
 	opened := c.issue("opened")
-	for _, label := range []string{"muster", "team::payments", "leak"} {
+	for _, label := range []string{"muster", "team::payments", "class::leak"} {
 		if !slices.Contains(opened.Labels, label) {
 			t.Errorf("the ticket has the labels %q, and not %q", opened.Labels, label)
 		}
 	}
-	if !strings.Contains(opened.Description, "basket_new") || !strings.Contains(opened.Description, "src/basket.c") {
+	if !strings.Contains(opened.Description, "src/basket.c:4") || !strings.Contains(opened.Description, "42 bytes") {
 		t.Errorf("the ticket does not tell where:\n%s", opened.Description)
 	}
 	c.told("basket_new")
@@ -248,7 +248,7 @@ func (c *circle) told(what string) {
 	c.Helper()
 	err := eventually(20*time.Second, func() error {
 		for _, m := range c.slack.Messages() {
-			if m.Channel == "C0PAYMENT" && strings.Contains(m.Text, what) {
+			if m.Channel == "C0PAYMENT" && strings.Contains(m.Text+string(m.Attachments), what) {
 				return nil
 			}
 		}
