@@ -1,9 +1,14 @@
 package gate
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // What a Result lists, so that a server takes it (result_check.go) and a body
@@ -36,6 +41,10 @@ func (v Verdict) Result() Result {
 		r.Findings = append(r.Findings, f.result())
 	}
 	for _, report := range v.Reports {
+		var broken []string
+		for _, why := range report.Broken {
+			broken = append(broken, bounded(why, maxResultLine))
+		}
 		r.Reports = append(r.Reports, ResultReport{
 			Name:       bounded(report.Name, maxResultLine),
 			Format:     named(report.Format),
@@ -43,7 +52,7 @@ func (v Verdict) Result() Result {
 			Findings:   report.Total,
 			Suppressed: report.Suppressed,
 			Tests:      report.Tests,
-			Broken:     report.Broken,
+			Broken:     broken,
 		})
 	}
 	return r
@@ -93,9 +102,26 @@ func writeJSON(to io.Writer, v Verdict, _ View) error {
 	return writeIndented(to, v.Result())
 }
 
-// writeIndented writes JSON that a person can read too.
+// writeIndented writes JSON that a person can read too. What hides or reorders
+// text is escaped, which changes nothing of what is said.
 func writeIndented(to io.Writer, what any) error {
-	e := json.NewEncoder(to)
+	var plain bytes.Buffer
+	e := json.NewEncoder(&plain)
 	e.SetIndent("", "  ")
-	return e.Encode(what)
+	if err := e.Encode(what); err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	for _, c := range plain.String() {
+		switch high, low := utf16.EncodeRune(c); {
+		case c == '\n' || unicode.IsGraphic(c):
+			out.WriteRune(c)
+		case high != utf8.RuneError:
+			fmt.Fprintf(&out, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, c)
+		}
+	}
+	_, err := to.Write(out.Bytes())
+	return err
 }
