@@ -23,9 +23,9 @@ func TestValgrind(t *testing.T) {
 		source   string
 		flags    []string // of the compiler
 		valgrind []string
-		argument string // a program of testdata, compiled and given to the first
-		own      []string
-		children []string // of all processes but the first
+		argument string   // a program of testdata, compiled and given to the first
+		own      []string // what describe says; after … anything may follow
+		children []string // the same of all processes but the first
 	}{
 		{name: "clean", source: "clean.c", valgrind: all},
 		{name: "clean, with threads", source: "race.c", valgrind: all},
@@ -51,8 +51,8 @@ func TestValgrind(t *testing.T) {
 			"InvalidFree invalid-free critical release: Invalid free() / delete / delete[] / realloc(): 0 bytes inside a block of size 10 free'd",
 		}},
 		{name: "C++", source: "mismatch.cc", own: []string{
-			"MismatchedFree invalid-free error main: Mismatched free() / delete / delete []: 0 bytes inside a block of size 28 alloc'd",
-			"Leak_DefinitelyLost leak error void lose<std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >, int>(unsigned long): memory is definitely lost, 176 bytes in 1",
+			"MismatchedFree invalid-free error main: Mismatched …",
+			"Leak_DefinitelyLost leak error void lose<std::…",
 		}},
 		{name: "SIGSEGV", source: "crash.c", own: []string{
 			"InvalidWrite invalid-access critical crash: Invalid write of size 4: not stack'd, malloc'd or (recently) free'd",
@@ -99,15 +99,27 @@ func TestValgrind(t *testing.T) {
 				program = append(program, compile(t, dir, tt.argument))
 			}
 			own, children := watch(t, dir, tt.valgrind, program)
-			if diff := cmp.Diff(tt.own, describe(own)); diff != "" {
+			if diff := cmp.Diff(tt.own, describe(own), upTo); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
-			if diff := cmp.Diff(tt.children, describe(children...)); diff != "" {
+			if diff := cmp.Diff(tt.children, describe(children...), upTo); diff != "" {
 				t.Errorf("children: -want +got:\n%s", diff)
 			}
 		})
 	}
 }
+
+// upTo compares lines of which one may end with …; versions of Valgrind and of
+// compilers differ in what follows.
+var upTo = cmp.Comparer(func(a, b string) bool {
+	if want, ok := strings.CutSuffix(a, "…"); ok {
+		return strings.HasPrefix(b, want)
+	}
+	if want, ok := strings.CutSuffix(b, "…"); ok {
+		return strings.HasPrefix(a, want)
+	}
+	return a == b
+})
 
 // TestValgrindKilled kills a program, and Valgrind with it, when it has done one
 // wrong thing.
