@@ -18,12 +18,11 @@ import (
 // A story is one incident as the demo tells it. What it knows of Muster, it
 // knows from the API.
 type story struct {
+	narrator
 	world *demoWorld
 	api   *demoAPI
-	out   io.Writer
 	fault string
 	dir   string
-	begun time.Time
 	ask   func(context.Context) bool // waits for a person; nil: nobody is asked
 
 	badRelease time.Time
@@ -31,11 +30,6 @@ type story struct {
 	entries    []incident.Entry
 	told       int
 	clicked    map[string]bool
-}
-
-// say prints a line of the story with the seconds since its beginning.
-func (s *story) say(who, format string, args ...any) {
-	fmt.Fprintf(s.out, "%6.1fs  %-10s %s\n", time.Since(s.begun).Seconds(), who, fmt.Sprintf(format, args...))
 }
 
 // errStory says that the story did not end as it should.

@@ -38,7 +38,7 @@ func TestDemo(t *testing.T) {
 			}
 			defer w.close()
 			var told bytes.Buffer
-			s := &story{world: w, out: &told, fault: tt.fault, dir: dir, api: newDemoAPI(w), begun: time.Now()}
+			s := &story{narrator: narrator{&told, time.Now()}, world: w, fault: tt.fault, dir: dir, api: newDemoAPI(w)}
 			ctx, cancel := context.WithTimeout(t.Context(), 85*time.Second)
 			defer cancel()
 			failed := s.play(ctx)
