@@ -94,19 +94,22 @@ func examples() map[string]Verdict {
 // evil is text that is dangerous in at least one output.
 const evil = "\U000e0041 \x1b[2J\x1b]0;x\x07 @all /close\n/close\r\n</details><script>alert(1)</script> | ``` ` \\| [x](http://e) ![i](http://e) <!-- --> &lt; ]]> \u202egnp.exe\u2066 \u200b\x00\x85 \xff #1 !2 ~l www.e.example a@b.example"
 
-func hostileVerdict() Verdict {
+func hostileVerdict() Verdict { return verdictOf(evil) }
+
+// verdictOf says one text wherever a report or a repository can say any.
+func verdictOf(text string) Verdict {
 	f := Finding{
-		Tool: evil, Kind: evil, Class: Class(evil), Severity: Critical, Message: evil, Count: 1, Report: evil, Fingerprint: print32("3"),
-		Standing: New, Owners: []string{evil}, At: Frame{Function: evil, File: "../../" + evil, Line: 1, Column: 3, Object: evil},
-		Excerpt: Excerpt{First: 1, Lines: []string{evil, "```", "/close"}},
+		Tool: text, Kind: text, Class: Class(text), Severity: Critical, Message: text, Count: 1, Report: text, Fingerprint: print32("3"),
+		Standing: New, Owners: []string{text}, At: Frame{Function: text, File: "../../" + text, Line: 1, Column: 3, Object: text},
+		Excerpt: Excerpt{First: 1, Lines: []string{text, "```", "/close"}},
 	}
-	f.Stacks = []Stack{{Title: evil, Frames: []Frame{f.At, {Function: "/close", File: "/etc/passwd", Line: 2}}}}
+	f.Stacks = []Stack{{Title: text, Frames: []Frame{f.At, {Function: "/close", File: "/etc/passwd", Line: 2}}}}
 	g := f
 	g.Fingerprint, g.Standing = print32("4"), Accepted
-	g.Known = Known{Fingerprint: evil, Kind: evil, Where: evil, Owner: evil, Since: someday("2026-01-01"), Reason: evil}
+	g.Known = Known{Fingerprint: text, Kind: text, Where: text, Owner: text, Since: someday("2026-01-01"), Reason: text}
 	return Verdict{
-		Reason: evil, Suite: evil, Findings: []Finding{f, g}, Reports: []Report{{Name: evil, Format: evil, Broken: []string{evil}}},
-		Gone: []Known{g.Known}, Budget: DefaultBudget(), At: noon, Source: Source{Commit: evil, Branch: evil, Pipeline: evil, Project: evil},
+		Reason: text, Suite: text, Findings: []Finding{f, g}, Reports: []Report{{Name: text, Format: text, Broken: []string{text}}},
+		Gone: []Known{g.Known}, Budget: DefaultBudget(), At: noon, Source: Source{Commit: text, Branch: text, Pipeline: text, Project: text},
 	}
 }
 
@@ -168,9 +171,9 @@ type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 
-// TestHostileText looks for what must not come through.
-func TestHostileText(t *testing.T) {
-	v := hostileVerdict()
+// checkHostile looks for what must not come through, whatever the text is.
+func checkHostile(t *testing.T, v Verdict) {
+	t.Helper()
 	for _, o := range Outputs {
 		for _, c := range string(written(t, o.Name, v, View{})) {
 			if c != '\n' && !unicode.IsGraphic(c) {
@@ -178,44 +181,61 @@ func TestHostileText(t *testing.T) {
 			}
 		}
 	}
-	for line := range strings.Lines(string(written(t, "text", v, View{}))) {
-		if strings.HasPrefix(strings.TrimSpace(line), "/close") && !strings.Contains(line, "/etc/passwd") {
-			t.Errorf("text: a line of its own: %q", line)
+	for _, name := range []string{"json", "sarif", "codequality"} {
+		if !json.Valid(written(t, name, v, View{})) {
+			t.Errorf("%s is no JSON", name)
 		}
 	}
+	checkJUnitForm(t, written(t, "junit", v, View{}))
+	checkMarkdown(t, string(written(t, "markdown", v, View{})))
 }
 
-// TestMarkdownIsOurs takes out all code and looks at what is left: it must be
-// words of ours alone, and the table and the folds must be whole.
-func TestMarkdownIsOurs(t *testing.T) {
-	ours := regexp.MustCompile(`^(### Gate –?: FAIL|Judged: |- |\| Severity \| Finding \| Place \| Owner \| Fingerprint \||\|---\|---\|---\|---\|---\||(\|  )+\||<details><summary></summary>|</details>|)$`)
-	for name, v := range map[string]Verdict{"hostile": hostileVerdict(), "failing": examples()["failing"], "broken": examples()["broken"]} {
-		text := string(written(t, "markdown", v, View{}))
-		fenced, folds := false, 0
-		for line := range strings.Lines(text) {
-			line = strings.TrimSuffix(line, "\n")
-			switch {
-			case strings.HasPrefix(strings.TrimLeft(line, " "), "```"):
-				fenced = !fenced
-			case fenced:
-				if !strings.HasPrefix(line, "  ") {
-					t.Errorf("%s: %q in a block stands at the margin", name, line)
-				}
-			default:
-				if cells := regexp.MustCompile(`(?:^|[^\\])\|`).FindAllString(line, -1); strings.HasPrefix(line, "|") && len(cells) != 6 {
-					t.Errorf("%s: %d bars in %q", name, len(cells), line)
-				}
-				folds += strings.Count(line, "<details>") - strings.Count(line, "</details>") // in code, it counts neither way
-				left := regexp.MustCompile("<code>[^<>]*</code>").ReplaceAllString(line, "")
-				left = regexp.MustCompile("`[^`]*`").ReplaceAllString(left, "")
-				if name == "hostile" && !ours.MatchString(left) {
-					t.Errorf("%s: %q is left of %q", name, left, line)
-				}
+func TestHostileText(t *testing.T) { checkHostile(t, hostileVerdict()) }
+
+func FuzzOutputs(f *testing.F) {
+	for _, s := range []string{evil, "", "`", "``` ` ```", "|", `\|\`, "]]>", "</code></summary></details>", "\u2028/close", "~~~", "\ufeff", "{\"", "%", "file:///c:/x", "//host/x", ":", "a\rb"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) { checkHostile(t, verdictOf(s)) })
+}
+
+var (
+	unescapedBar = regexp.MustCompile(`(?:^|[^\\])\|`)
+	spanOfCode   = regexp.MustCompile("`[^`]*`")
+	summary      = regexp.MustCompile("^<details><summary><code>[^<>]*</code></summary>$")
+	ours         = regexp.MustCompile(`^(### Gate –?: FAIL|–?|Judged: |- |\| Severity \| Finding \| Place \| Owner \| Fingerprint \||\|---\|---\|---\|---\|---\||(\| –? )+\||</details>|)$`)
+)
+
+// checkMarkdown takes out all code and looks at what is left: words of ours
+// alone, a whole table, and folds and blocks that end.
+func checkMarkdown(t *testing.T, text string) {
+	t.Helper()
+	fenced, folds := false, 0
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		switch {
+		case strings.HasPrefix(strings.TrimLeft(line, " "), "```"):
+			fenced = !fenced
+		case fenced:
+			if !strings.HasPrefix(line, "  ") {
+				t.Errorf("%q in a block stands at the margin", line)
+			}
+		case summary.MatchString(line):
+			folds++
+		default:
+			if strings.HasPrefix(line, "|") && len(unescapedBar.FindAllString(line, -1)) != 6 {
+				t.Errorf("the bars of %q", line)
+			}
+			if left := spanOfCode.ReplaceAllString(line, ""); !ours.MatchString(left) {
+				t.Errorf("%q is left of %q", left, line)
+			}
+			if line == "</details>" {
+				folds--
 			}
 		}
-		if fenced {
-			t.Errorf("%s: a block is not closed", name)
-		}
+	}
+	if fenced || folds != 0 {
+		t.Errorf("a block is open: %v; %d folds are", fenced, folds)
 	}
 }
 
