@@ -77,7 +77,7 @@ func (j *junitReport) suite(element, suite string) error {
 		case "testcase":
 			return j.testcase(suite)
 		case "failure", "error": // of what surrounds the tests
-			return j.result(Finding{Key: cmp.Or(suite, "test suite")}, name)
+			return j.result(Finding{Key: cmp.Or(suite, "test suite"), Severity: Error}, name)
 		case "properties", "system-out", "system-err":
 			return nil
 		}
@@ -96,6 +96,8 @@ func (j *junitReport) testcase(suite string) error {
 	f := Finding{
 		Key: testKey(suite, j.x.Attr("classname"), j.x.Attr("name")),
 		At:  Frame{File: clip(j.x.Attr("file")), Line: atoi(j.x.Attr("line"))},
+
+		Severity: Error,
 	}
 	if f.Key == "" {
 		f.Key = fmt.Sprintf("test case %d", j.cases)
@@ -110,7 +112,13 @@ func (j *junitReport) testcase(suite string) error {
 		case "failure", "error", "flakyFailure", "flakyError":
 			return j.result(f, name)
 		case "skipped":
+			if strings.HasPrefix(j.x.Attr("message"), "Unable to find executable") { // CTest fails for it, too
+				return j.result(f, name)
+			}
 			skipped = true
+			if j.x.Attr("type") == "todo" { // Node's, which may fail
+				f.Severity = Info
+			}
 		}
 		return nil // rerunFailure and rerunError tell of tries after the failure that is told
 	})
@@ -118,7 +126,7 @@ func (j *junitReport) testcase(suite string) error {
 		return err
 	}
 	if j.Total == before && slices.ContainsFunc(status, func(s string) bool { return strings.HasPrefix(s, "fail") || strings.HasPrefix(s, "error") }) {
-		f.Tool, f.Kind, f.Class, f.Severity = j.Tool, "failure", TestFailure, Error
+		f.Tool, f.Kind, f.Class = j.Tool, "failure", TestFailure
 		f.Message = "the test failed, and the report does not say how"
 		j.Add(f)
 	}
@@ -132,7 +140,7 @@ func (j *junitReport) testcase(suite string) error {
 
 // result reads what went wrong.
 func (j *junitReport) result(f Finding, element string) error {
-	f.Tool, f.Kind, f.Class, f.Severity = j.Tool, element, TestFailure, Error
+	f.Tool, f.Kind, f.Class = j.Tool, element, TestFailure
 	if strings.HasPrefix(element, "flaky") { // it passed when it was tried again
 		f.Severity = Warning
 	}

@@ -31,6 +31,12 @@ func TestJUnit(t *testing.T) {
 		{"a status and no element", `<testsuites><testsuite><testcase name="a" status="failed"/><testcase name="b" status="run" result="completed"/><testcase name="c" status="notrun" result="suppressed"/><testcase name="d" status="ERROR"/></testsuite></testsuites>`, []string{
 			"failure error a: the test failed, and the report does not say how", "failure error d: the test failed, and the report does not say how", "3 ran, 1 did not",
 		}},
+		{"CTest has no program", `<testsuite name="(empty)"><testcase name="gone" classname="gone" status="notrun"><skipped message="Unable to find executable"/></testcase><testcase name="off" classname="off" status="disabled"/></testsuite>`, []string{
+			"skipped error (empty)/gone: Unable to find executable", "1 ran, 1 did not",
+		}},
+		{"what Node does not yet expect", `<testsuites><testcase name="a" failure="later"><skipped type="todo" message="true"/><failure message="later"/></testcase></testsuites>`, []string{
+			"failure info a: later", "1 ran, 0 did not",
+		}},
 		{"around the tests", `<testsuites><testsuite name="s"><testcase name="a"/><error message="teardown"/></testsuite><testsuite><failure/></testsuite></testsuites>`, []string{
 			"error error s: teardown", "failure error test suite: the test does not say what went wrong", "1 ran, 0 did not",
 		}},
@@ -139,6 +145,8 @@ func TestRefuse(t *testing.T) {
 		{"<a b=c>", "looks like XML, and is none: line 1"},
 		{"{\n   <insert_a_suppression_name_here>\n   Memcheck:Leak\n   fun:malloc\n}\n", "suppressions"},
 		{"{\n   x\n   Helgrind,drd:Race\n}\n", "suppressions"},
+		{"# callgrind format\nversion: 1\n", "profile"},
+		{"desc: --massif-out-file=massif.out\ncmd: ./a\n", "profile"},
 		{"==12== Memcheck, a memory error detector\n==12== Command: ./a\n", "--xml=yes"},
 	}
 	for _, tt := range tests {

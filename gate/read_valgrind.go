@@ -209,8 +209,12 @@ func (v *valgrindReport) number() (int64, error) {
 // the other, 64 of them share an entry.
 type numbers map[uint64]uint64
 
+// maxNumbers bounds the entries: what is beyond is not of Valgrind, and counts as
+// not told.
+const maxNumbers = 1 << 20
+
 func (n numbers) add(s string) {
-	if v, ok := hexadecimal(s); ok {
+	if v, ok := hexadecimal(s); ok && len(n) < maxNumbers {
 		n[v/64] |= 1 << (v % 64)
 	}
 }

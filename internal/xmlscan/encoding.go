@@ -73,9 +73,11 @@ func (w *western) Read(p []byte) (int, error) {
 // windows1252 is the character of a byte. The table is of the bytes 0x80 to 0x9f;
 // the five that have none stay what they are in ISO-8859-1.
 func windows1252(c byte) rune {
-	const high = "€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ"
 	if c < 0x80 || c > 0x9f {
 		return rune(c)
 	}
-	return []rune(high)[c-0x80]
+	return [...]rune{
+		'€', 0x81, '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', 0x8d, 'Ž', 0x8f,
+		0x90, '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', 0x9d, 'ž', 'Ÿ',
+	}[c-0x80]
 }
