@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/musterhq/muster/config"
+	"github.com/musterhq/muster/docs/knowledge"
 	"github.com/musterhq/muster/gate"
 	"github.com/musterhq/muster/internal/wire"
 	"github.com/musterhq/muster/store"
@@ -191,6 +192,9 @@ func defectText(d gate.Defect, fixes []gate.Defect, url string) string {
 	if url != "" {
 		api := strings.TrimSuffix(url, "/") + "/api/v1/"
 		lines = append(lines, "", "How to find and mend a defect of this class: "+api+"knowledge/"+string(d.Class), "This defect: "+api+"defects/"+d.ID)
+	}
+	if page, ok := knowledge.Page(string(d.Class)); ok {
+		lines = append(lines, "", knowledge.Title(page)+": "+knowledge.Summary(page))
 	}
 	for i, f := range fixes {
 		if i == 0 {
