@@ -239,10 +239,17 @@ func TestGateFiles(t *testing.T) {
 // TestGateRun runs programs under the real Valgrind: the same way and with the
 // same end as a pipeline would.
 func TestGateRun(t *testing.T) {
-	for _, tool := range []string{"valgrind", "cc"} {
+	for _, tool := range []string{"valgrind", "cc", "c++"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skip("not here: " + tool)
 		}
+	}
+	given := func(name string) string {
+		text, err := os.ReadFile(filepath.Join("../../gate/testdata/programs", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
 	}
 	const quit = "#include <stdlib.h>\n#include <unistd.h>\n#include <signal.h>\n#include <sys/wait.h>\n"
 	tests := []struct {
@@ -263,6 +270,11 @@ func TestGateRun(t *testing.T) {
 		{"aborting in a child", quit + "int main(void) { if (!fork()) abort(); int s; wait(&s); return 0; }\n", nil, nil, exitFailed, ""},
 		{"static", leakingC, []string{"-static"}, nil, exitFailed, "linked statically"},
 		{"too long", quit + "int main(void) { sleep(600); return 0; }\n", nil, []string{"--timeout", "2s"}, exitFailed, "after 2s"},
+		{"C++", given("mismatch.cc"), nil, nil, exitFailed, "2 error"},
+		{"leaking in another program, that a child becomes", given("fork.c"), nil, nil, exitFailed, "1 error"},
+		{"threads that race, for memcheck", given("race.c"), nil, nil, exitFine, "no findings"},
+		{"threads that race", given("race.c"), nil, []string{"--tool", "helgrind"}, exitFailed, "new findings"},
+		{"threads that race, for the other tool", given("race.c"), nil, []string{"--tool", "drd"}, exitFailed, "new findings"},
 		{"with its own arguments", "#include <string.h>\nint main(int n, char **v) { return n != 3 || strcmp(v[1], \"--json\") || strcmp(v[2], \"a b\"); }\n", nil, nil, exitFine, "no findings"},
 	}
 	for _, tt := range tests {
@@ -270,12 +282,24 @@ func TestGateRun(t *testing.T) {
 			t.Parallel()
 			g := newGateRig(t)
 			program := filepath.Join(g.root, "program")
-			if out, err := exec.Command("cc", append(append([]string{"-g", "-O0"}, tt.flags...), "-o", program, g.file("program.c", tt.source))...).CombinedOutput(); err != nil {
-				t.Fatalf("%v\n%s", err, out)
+			compile := func(to, source string) {
+				compiler, name := "cc", to+".c"
+				if strings.Contains(source, "std::") {
+					compiler, name = "c++", to+".cc"
+				}
+				flags := append([]string{"-g", "-O0", "-pthread"}, tt.flags...)
+				if out, err := exec.Command(compiler, append(flags, "-o", filepath.Join(g.root, to), g.file(name, source))...).CombinedOutput(); err != nil {
+					t.Fatalf("%v\n%s", err, out)
+				}
 			}
+			compile("program", tt.source)
 			args := append(append([]string{"run", "--json", "--root", g.root}, tt.args...), "--", program)
-			if tt.name == "with its own arguments" {
+			switch tt.name {
+			case "with its own arguments":
 				args = append(args, "--json", "a b")
+			case "leaking in another program, that a child becomes":
+				compile("other", given("leak.c"))
+				args = append(args, filepath.Join(g.root, "other"))
 			}
 			code, out, errs := g.muster(args...)
 			var r gate.Result
