@@ -113,6 +113,7 @@ func TestHostile(t *testing.T) {
 		{"leaks that are not told", strings.NewReader(begin + state + "<leak_summary><definitely_lost><bytes>9</bytes><in_blocks>3</in_blocks></definitely_lost></leak_summary></valgrindoutput>"), "3 blocks"},
 		{"errors that are not told", strings.NewReader(begin + state + "<error_summary><error_contexts>1,001</error_contexts></error_summary></valgrindoutput>"), "1001 different errors"},
 		{"counts that are not told", strings.NewReader(begin + state + "<errorcounts><pair><count>5</count><unique>0x7</unique></pair></errorcounts></valgrindoutput>"), "1 errors"},
+		{"a socket without a name", strings.NewReader(begin + "<args><vargv><arg>--track-fds=yes</arg></vargv></args><error><what>Open AF_UNIX socket 3: <unknown></what></error>"), "--track-fds"},
 		{"a file for all", strings.NewReader(begin + "<args><vargv><arg>--trace-children=yes</arg><arg>--xml-file=x.xml</arg></vargv></args>" + state + "</valgrindoutput>"), "overwrite"},
 	}
 	for _, tt := range tests {

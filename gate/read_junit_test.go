@@ -146,7 +146,8 @@ func TestRefuse(t *testing.T) {
 		{"{\n   <insert_a_suppression_name_here>\n   Memcheck:Leak\n   fun:malloc\n}\n", "suppressions"},
 		{"{\n   x\n   Helgrind,drd:Race\n}\n", "suppressions"},
 		{"# callgrind format\nversion: 1\n", "profile"},
-		{"desc: --massif-out-file=massif.out\ncmd: ./a\n", "profile"},
+		{"desc: (none)\ncmd: ./a\ntime_unit: i\n", "profile"},
+		{"desc: I1 cache: 32768 B\ncmd: ./a\nevents: Ir\n", "profile"},
 		{"==12== Memcheck, a memory error detector\n==12== Command: ./a\n", "--xml=yes"},
 	}
 	for _, tt := range tests {

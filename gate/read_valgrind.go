@@ -36,6 +36,7 @@ type valgrindReport struct {
 	summed   int64   // the same as Valgrind counts them, from protocol 6 on
 	children bool    // other programs that are started are watched, too
 	shared   bool    // the name of the file is the same for all processes
+	sockets  bool    // descriptors are watched, and sockets may be named
 }
 
 func (v *valgrindReport) read() error {
@@ -85,6 +86,8 @@ func (v *valgrindReport) judged(err error) error {
 			"--trace-children=yes watches it, --child-silent-after-fork=yes says nothing of forked processes", err)
 	case errors.Is(err, xmlscan.ErrTruncated):
 		v.Break("%v: the report is truncated, as Valgrind was killed or could not write", err)
+	case err != nil && v.sockets:
+		v.Break("%v: with --track-fds some versions of Valgrind write the names of sockets, such as <unknown>, so that the report is no XML", err)
 	case err != nil:
 		v.Break("%v: Valgrind does not write so; perhaps several processes wrote into the file, and %s", err, ownFile)
 	case !v.finished:
@@ -123,6 +126,7 @@ func (v *valgrindReport) args(name string) error {
 			v.shared = !strings.Contains(file, "%p")
 		}
 		v.children = v.children || arg == "--trace-children=yes"
+		v.sockets = v.sockets || strings.HasPrefix(arg, "--track-fds=")
 		return err
 	})
 }

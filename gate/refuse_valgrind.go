@@ -11,7 +11,8 @@ func refuseValgrind(head []byte) string {
 	switch {
 	case strings.HasPrefix(text, "{") && suppression(text):
 		return "the file holds suppressions for Valgrind, and belongs to --suppressions"
-	case strings.HasPrefix(text, "# callgrind format"), strings.HasPrefix(text, "desc: --massif-out"), strings.HasPrefix(text, "desc: I1 cache"):
+	case strings.HasPrefix(text, "# callgrind format"), // and massif's, and cachegrind's
+		strings.HasPrefix(text, "desc: ") && (strings.Contains(text, "\ntime_unit: ") || strings.Contains(text, "\nevents: ")):
 		return "the file is a profile of Valgrind: it says what was used, not what is wrong"
 	case strings.HasPrefix(text, "==") && strings.Contains(text, "== Command: "):
 		return "the file is Valgrind's report as text; --xml=yes --xml-file=NAME.%p.xml writes one that can be judged"
