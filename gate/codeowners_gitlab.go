@@ -142,7 +142,7 @@ func gitlabPattern(written string) pattern {
 	if !rooted {
 		p = append(p, anyFolders())
 	}
-	names := strings.Split(rest, "/")
+	names := splitNames(rest)
 	for i, name := range names {
 		switch last := i == len(names)-1; {
 		case last && name == "":
@@ -154,4 +154,27 @@ func gitlabPattern(written string) pattern {
 		}
 	}
 	return p
+}
+
+// splitNames parts a pattern at its slashes, as fnmatch does: not at one in a
+// bracket, and also at one behind a backslash.
+func splitNames(s string) []string {
+	var names []string
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '/':
+			names, s, i = append(names, s[:i]), s[i+1:], -1
+		case s[i] == '\\' && i+1 < len(s) && s[i+1] == '/':
+			names, s, i = append(names, s[:i]), s[i+2:], -1
+		case s[i] == '\\':
+			i++
+		case s[i] == '[':
+			_, end := compileBracket(s, i+1)
+			if end < 0 {
+				return append(names, s)
+			}
+			i = end - 1
+		}
+	}
+	return append(names, s)
 }

@@ -116,7 +116,8 @@ func (g glob) matches(c rune) bool {
 		return g.char == c
 	case globBracket:
 		for i := 0; i < len(g.ranges); i += 2 {
-			if g.ranges[i] <= c && c <= g.ranges[i+1] {
+			// The ends of a range count also where they stand the wrong way round.
+			if low, high := g.ranges[i], g.ranges[i+1]; low <= c && c <= high || c == low || c == high {
 				return !g.negate
 			}
 		}
