@@ -127,6 +127,31 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestHugeText: of a text that never ends the beginning is kept, and the report
+// is as whole as any.
+func TestHugeText(t *testing.T) {
+	long := func() io.Reader { return repeated("so long and ", 1<<20) }
+	for name, from := range map[string]io.Reader{
+		"valgrind": io.MultiReader(strings.NewReader("<valgrindoutput><error><kind>InvalidRead</kind><what>"), long(), strings.NewReader("</what><stack><frame><fn>"), long(),
+			strings.NewReader("</fn></frame></stack></error><status><state>FINISHED</state></status></valgrindoutput>")),
+		"junit": io.MultiReader(strings.NewReader("<testsuite><testcase name='a'><failure>"), long(), strings.NewReader("</failure><system-out>"), long(), strings.NewReader("</system-out></testcase></testsuite>")),
+	} {
+		r, err := Read(name, from)
+		if err != nil || len(r.Broken) > 0 || len(r.Findings) != 1 {
+			t.Fatalf("%s: %d findings, broken %q, %v", name, len(r.Findings), r.Broken, err)
+		}
+		f := r.Findings[0]
+		if n := len(f.Message); n < maxText || n > maxText+8 {
+			t.Errorf("%s: the message has %d bytes", name, n)
+		}
+		for _, s := range f.Stacks {
+			if n := len(s.Frames[0].Function); n < maxText || n > maxText+8 {
+				t.Errorf("%s: the function has %d bytes", name, n)
+			}
+		}
+	}
+}
+
 // repeated is a text, n times.
 func repeated(text string, n int) io.Reader {
 	return &generator{size: n * len(text), fill: func(g *generator) { g.buf.WriteString(strings.Repeat(text, max(1, (1<<16)/len(text)))) }}

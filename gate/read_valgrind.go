@@ -206,7 +206,7 @@ func (v *valgrindReport) text(to *string) error {
 func (v *valgrindReport) number() (int64, error) {
 	s, err := v.x.Content()
 	n, _ := strconv.ParseInt(strings.ReplaceAll(strings.TrimSpace(s), ",", ""), 10, 64)
-	return max(n, 0), err
+	return min(max(n, 0), 1<<47), err // so that sums stay what they are
 }
 
 // numbers are hexadecimal numbers, such as 0x1f. As they are given out one after
