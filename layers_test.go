@@ -31,8 +31,8 @@ var layers = [][]string{
 		"docs/knowledge",      // the handbook's pages
 		"internal/archive",    // the form of a backup
 		"internal/benchdoc",   // the runner of the benchmarks
-		"internal/checkout",   // the repository that a pipeline builds
 		"internal/chart",      // SVG and text charts
+		"internal/checkout",   // the repository that a pipeline builds
 		"internal/faultdisk",  // a disk under SQLite that loses its power
 		"internal/faultwire",  // a way to a PostgreSQL that fails
 		"internal/id",         // UUIDv7
@@ -40,10 +40,10 @@ var layers = [][]string{
 		"internal/jsontest",   // what writes JSON by hand, held to encoding/json
 		"internal/jsonwrite",  // JSON objects, written fast
 		"internal/pgtest",     // a PostgreSQL for tests
+		"internal/probe",      // programs run under Valgrind or with sanitizers
 		"internal/seal",       // secrets at rest
 		"internal/shop",       // the service that the demo watches
 		"internal/testreport", // the runner of the tests
-		"internal/valgrind",   // programs run under Valgrind
 		"internal/vendortest", // stand-ins of Slack, GitLab …
 		"internal/wire",       // the guarded HTTP client
 		"templates",           // jobs for CI systems, to be included

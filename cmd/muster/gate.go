@@ -2,7 +2,7 @@ package main
 
 type gateCmd struct {
 	Check    gateCheckCmd    `cmd:"" help:"Judge reports that exist."`
-	Run      gateRunCmd      `cmd:"" help:"Run a program under Valgrind, and judge what it leaves."`
+	Run      gateRunCmd      `cmd:"" help:"Run a program under Valgrind or with its sanitizers, and judge what it leaves."`
 	Verify   gateVerifyCmd   `cmd:"" help:"Refuse an artefact that no signed verdict lets pass."`
 	Selftest gateSelftestCmd `cmd:"" help:"Prove that this machine's gate lets no leak pass."`
 	Key      gateKeyCmd      `cmd:"" help:"Make the pair of keys that verdicts are signed with."`

@@ -23,7 +23,7 @@ func (gateCheckCmd) Help() string {
 	return `Reads Valgrind's XML, what the sanitizers and go test print, SARIF and JUnit; the content says which.
 
   muster gate check valgrind.*.xml
-  ./tests 2>asan.log; muster gate check --exit-status $? asan.log
+  go test ./... > tests.log; muster gate check --exit-status $? tests.log
   go test -race -json ./... | muster gate check -`
 }
 

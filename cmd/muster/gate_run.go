@@ -12,12 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/musterhq/muster/gate"
-	"github.com/musterhq/muster/internal/valgrind"
+	"github.com/musterhq/muster/internal/probe"
 )
 
 type gateRunCmd struct {
 	gateFlags
-	Tool         string        `enum:"memcheck,helgrind,drd" default:"memcheck" help:"memcheck (leaks and wrong use of memory), helgrind or drd (races and locks)."`
+	Tool         string        `enum:"memcheck,helgrind,drd,sanitizer" default:"memcheck" help:"Of Valgrind memcheck (leaks and wrong use of memory), helgrind or drd (races and locks); sanitizer: those that the program was built with, or Go's race detector."`
+	Instrumented []string      `sep:"none" type:"existingfile" placeholder:"PROGRAM" help:"With --tool sanitizer: a program with sanitizers that the command runs, where the command is a script."`
 	Suppressions []string      `sep:"none" type:"existingfile" placeholder:"FILE" help:"Of Valgrind. They count, and are not shown."`
 	Option       []string      `sep:"none" placeholder:"OPTION" help:"A further one for Valgrind, such as --option=--track-origins=yes."`
 	Timeout      time.Duration `placeholder:"DURATION" help:"End the program after so long, which fails the gate."`
@@ -26,9 +27,10 @@ type gateRunCmd struct {
 }
 
 func (gateRunCmd) Help() string {
-	return `Children of the program run under Valgrind, too. What the program prints is shown as it is.
+	return `Children of the program are watched, too. What the program prints is shown as it is.
 
   muster gate run -- ./tests --fast
+  muster gate run --tool sanitizer -- ./tests-asan
   muster gate run --tool helgrind --timeout 20m -- make check`
 }
 
@@ -59,11 +61,11 @@ func (c gateRunCmd) Run(ctx context.Context, a *app) error {
 	if c.JSON { // which is then all that standard output has
 		stdout = a.err
 	}
-	ended, err := valgrind.Run{
-		Tool: c.Tool, Command: c.Command, Reports: folder, Suppressions: c.Suppressions, Options: c.Option, Timeout: c.Timeout,
+	ended, err := probe.Run{
+		Tool: c.Tool, Command: c.Command, Instrumented: c.Instrumented, Reports: folder, Suppressions: c.Suppressions, Options: c.Option, Timeout: c.Timeout,
 		In: a.in, Out: stdout, Err: a.err,
 	}.Do(ctx)
-	if errors.Is(err, valgrind.ErrMissing) {
+	if errors.Is(err, probe.ErrMissing) {
 		return fmt.Errorf("%w: nothing was checked, and so nothing passes (Debian: apt-get install valgrind)", err)
 	}
 	if err != nil {
@@ -76,6 +78,9 @@ func (c gateRunCmd) Run(ctx context.Context, a *app) error {
 			return err
 		}
 		reports = append(reports, r)
+	}
+	if c.Tool == probe.Sanitizer && len(reports) == 0 { // who finds nothing writes nothing
+		reports = []gate.Report{{Name: c.Command[0], Tool: probe.Sanitizer}}
 	}
 	why := ""
 	switch {

@@ -251,6 +251,7 @@ func TestGateRun(t *testing.T) {
 		}
 		return string(text)
 	}
+	sanitizer := []string{"--tool", "sanitizer"}
 	const quit = "#include <stdlib.h>\n#include <unistd.h>\n#include <signal.h>\n#include <sys/wait.h>\n"
 	tests := []struct {
 		name, source string
@@ -265,7 +266,7 @@ func TestGateRun(t *testing.T) {
 		{"leaking in a child only", quit + "int main(void) { if (!fork()) { volatile char *p = malloc(7); p[0] = 1; p = 0; exit(0); } int s; wait(&s); return 0; }\n", nil, nil, exitFailed, "new findings: 1 error"},
 		{"exit 3, and clean", "int main(void) { return 3; }\n", nil, nil, exitFailed, "status 3, which no finding explains"},
 		{"killed", quit + "int main(void) { raise(SIGKILL); return 0; }\n", nil, nil, exitFailed, "killed"},
-		{"a child killed", quit + "int main(void) { pid_t c = fork(); if (!c) sleep(600); kill(c, SIGKILL); int s; wait(&s); return 0; }\n", nil, nil, exitFailed, "the file ends within"},
+		{"a child killed", quit + "int main(void) { pid_t c = fork(); if (!c) sleep(600); sleep(1); kill(c, SIGKILL); int s; wait(&s); return 0; }\n", nil, nil, exitFailed, "the file ends within"},
 		{"crashing", "int main(void) { *(volatile int *)0 = 1; return 0; }\n", nil, nil, exitFailed, "segmentation fault"},
 		{"aborting in a child", quit + "int main(void) { if (!fork()) abort(); int s; wait(&s); return 0; }\n", nil, nil, exitFailed, ""},
 		{"static", leakingC, []string{"-static"}, nil, exitFailed, "linked statically"},
@@ -275,6 +276,14 @@ func TestGateRun(t *testing.T) {
 		{"threads that race, for memcheck", given("race.c"), nil, nil, exitFine, "no findings"},
 		{"threads that race", given("race.c"), nil, []string{"--tool", "helgrind"}, exitFailed, "new findings"},
 		{"threads that race, for the other tool", given("race.c"), nil, []string{"--tool", "drd"}, exitFailed, "new findings"},
+		{"ASan, clean", cleanC, []string{"-fsanitize=address"}, sanitizer, exitFine, "no findings"},
+		{"ASan, leaking", leakingC, []string{"-fsanitize=address"}, sanitizer, exitFailed, "new findings: 1 error"},
+		{"ASan, leaking in a child only", quit + "int main(void) { if (!fork()) { volatile char *p = malloc(7); p[0] = 1; p = 0; exit(0); } int s; wait(&s); return 0; }\n", []string{"-fsanitize=address"}, sanitizer, exitFailed, "new findings: 1 error"},
+		{"LSan, leaking", leakingC, []string{"-fsanitize=leak"}, sanitizer, exitFailed, "new findings: 1 error"},
+		{"TSan, racing", given("race.c"), []string{"-fsanitize=thread"}, sanitizer, exitFailed, "new findings"},
+		{"UBSan, which ends with 0", "int main(int n, char **v) { n += 2147483647; return n == 0; }\n", []string{"-fsanitize=undefined"}, sanitizer, exitFailed, "new findings"},
+		{"built without one", cleanC, nil, sanitizer, exitFailed, "not a program that was built with a sanitizer"},
+		{"ASan, exit 3", "int main(void) { return 3; }\n", []string{"-fsanitize=address"}, sanitizer, exitFailed, "status 3, which no finding explains"},
 		{"with its own arguments", "#include <string.h>\nint main(int n, char **v) { return n != 3 || strcmp(v[1], \"--json\") || strcmp(v[2], \"a b\"); }\n", nil, nil, exitFine, "no findings"},
 	}
 	for _, tt := range tests {
