@@ -46,6 +46,15 @@ var whole = map[string]string{
 	"junit": `<?xml version="1.0" encoding="UTF-8"?>
 <testsuites><testsuite name="s" tests="1"><testcase name="a" classname="c" time="1,234.5"/></testsuite></testsuites>
 `,
+	"go test -json": `{"Action":"start","Package":"example.com/shop"}
+{"Action":"run","Package":"example.com/shop","Test":"TestA"}
+{"Action":"output","Package":"example.com/shop","Test":"TestA","Output":"    a_test.go:7: no\n"}
+{"Action":"fail","Package":"example.com/shop","Test":"TestA","Elapsed":0}
+{"Action":"fail","Package":"example.com/shop","Elapsed":0.004}
+`,
+	"SARIF": `{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"scan","rules":[{"id":"R1","messageStrings":{"m":{"text":"{0}"}}}]}},
+"results":[{"ruleId":"R1","ruleIndex":0,"message":{"id":"m","arguments":["x"]},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"a.c"},"region":{"startLine":7}}}]}]}]}
+`,
 	"junit, all sorts": `<testsuite name="s" tests="9">
 <testcase name="a" classname="c" file="a_test.py" line="7"><failure message="one">E   more</failure><error type="T"/></testcase>
 <testcase name="b"><skipped/></testcase>
@@ -221,6 +230,9 @@ func heap() uint64 {
 // the rest of the gate relies on.
 func FuzzRead(f *testing.F) {
 	for _, text := range whole {
+		f.Add(text)
+	}
+	for _, text := range logs {
 		f.Add(text)
 	}
 	for _, text := range []string{"", "<", "{\n   name\n   Memcheck:Leak\n}\n", "==1== Command: ./a\n", "<html>", "<test-run/>", "<valgrindoutput><fatal_signal><signame>SIGSEGV</signame></fatal_signal>"} {

@@ -74,5 +74,5 @@ func plainLine(s string) string {
 	if len(s) > 20 && s[0] >= '0' && s[0] <= '9' && s[4] == '-' {
 		s = s[len(stamped.FindString(s)):]
 	}
-	return strings.TrimPrefix(s, "\ufeff")
+	return strings.ToValidUTF8(s, "\uFFFD")
 }

@@ -24,7 +24,7 @@ type log struct {
 	test   string // the Go test that runs; "" if not known
 
 	open      block
-	seen      bool      // a report, or a word of a tool
+	seen      bool      // a word of a tool, be there a finding or not
 	deadly    string    // the line that says that a signal came, until its report begins
 	tsanTold  int       // reports of ThreadSanitizer that were read
 	tsanCount int       // reports that it says it wrote
@@ -54,7 +54,7 @@ func (l *log) line(s string) bool {
 // begin opens a block.
 func (l *log) begin(b block) {
 	l.closeBlock()
-	l.open, l.seen = b, true
+	l.open = b
 }
 
 func (l *log) closeBlock() {
@@ -76,7 +76,7 @@ func (l *log) outside(s string) {
 	case strings.Contains(s, "WARNING: DATA RACE"):
 		l.begin(&goRace{log: l})
 	case strings.Contains(s, goleakWords):
-		l.begin(&goleakList{log: l})
+		l.begin(&goleakList{log: l, test: l.test})
 	case valgrindBanner.MatchString(s):
 		l.fail("Valgrind's own text begins here, which is not read: --xml=yes --xml-file=NAME.%%p.xml writes what can be judged")
 	case strings.HasPrefix(s, "race: limit on "): // … alive goroutines is exceeded, dying

@@ -10,6 +10,7 @@ import (
 // left goroutines behind: each is a finding.
 type goleakList struct {
 	log   *log
+	test  string // in which they were found; "" in none
 	stack goStack
 	state string // of the goroutine that is being read; "" before the first
 	top   string
@@ -55,7 +56,7 @@ func (g *goleakList) tell() {
 	}
 	g.log.add(Finding{
 		Tool: "goleak", Kind: "unexpected goroutine", Class: GoroutineLeak, Severity: Error,
-		Message: inTest(message, cmp.Or(testOf(stacks), g.log.test)), Stacks: stacks,
+		Message: inTest(message, cmp.Or(testOf(stacks), g.test)), Stacks: stacks,
 	})
 	g.stack = goStack{}
 	g.state = ""

@@ -18,12 +18,19 @@ import (
 // https://pkg.go.dev/cmd/test2json
 var goTestJSON = Format{
 	Name: "go test -json",
-	Is:   func(head []byte) bool { return goEventStart.Match(head) },
+	Is: func(head []byte) bool {
+		for line := range strings.Lines(string(head)) {
+			if goEventStart.MatchString(plainLine(line)) {
+				return true
+			}
+		}
+		return false
+	},
 	Read: readGoTestJSON,
 }
 
 // goEventStart begins an event. The go command writes the members in this order.
-var goEventStart = regexp.MustCompile(`(?m)^\{("(?:Time|ImportPath)":"[^"]*",)*"Action":"(start|run|pause|cont|pass|bench|fail|output|skip|attr|artifacts|build-output|build-fail)"`)
+var goEventStart = regexp.MustCompile(`^\{("(?:Time|ImportPath)":"[^"]*",)*"Action":"(start|run|pause|cont|pass|bench|fail|output|skip|attr|artifacts|build-output|build-fail)"`)
 
 type goEvent struct {
 	Action      string
@@ -114,8 +121,8 @@ func (g *goStream) event(number int, e goEvent) {
 	}
 	p := g.packages[e.Package]
 	if p == nil {
-		if g.begun == maxTests {
-			g.report.Break("line %d: more than %d packages", number, maxTests)
+		if len(g.packages) == maxTests {
+			g.report.Break("line %d: more than %d packages at once", number, maxTests)
 			return
 		}
 		g.begun++
@@ -224,7 +231,7 @@ func (g *goStream) finish(number int) {
 		p.cutOff("the stream")
 	}
 	g.stray.finish()
-	if g.ended > 0 && g.report.Tests+g.report.Skipped+g.report.Total == 0 {
+	if g.ended > 0 && g.report.Tests+g.report.Skipped+g.report.Total+len(g.report.Broken) == 0 {
 		g.report.Break("go test ran no test")
 	}
 	if g.begun == 0 && len(g.report.Broken) == 0 {

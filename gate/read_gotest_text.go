@@ -13,7 +13,9 @@ import (
 //	FAIL	example.com/shop	0.028s
 //	ok  	example.com/shop/p2	0.010s
 //
-// A test belongs to the package whose line follows it.
+// A test belongs to the package whose line follows it. Nothing says how many
+// packages were to come: of a run that was killed between two of them, the exit
+// status alone tells.
 type goText struct {
 	report  *Report
 	p       *goPackage
@@ -163,7 +165,7 @@ func (g *goText) finish() bool {
 		g.ran = true
 		g.p.cutOff("the text")
 	}
-	if g.seen && !g.ran && g.report.Total == 0 {
+	if g.seen && !g.ran && g.report.Total+len(g.report.Broken) == 0 {
 		g.report.Break("go test ran no test")
 	}
 	return g.seen || g.p.log.seen || g.report.Total > 0

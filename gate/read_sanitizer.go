@@ -54,6 +54,7 @@ func (l *log) sanitizer(s string) {
 	case strings.Contains(s, "Sanitizer:DEADLYSIGNAL"):
 		l.seen, l.deadly = true, strings.TrimSpace(s)
 	case strings.HasPrefix(s, "Suppressions used:"):
+		l.seen = true // it looked for leaks, and found none but these
 		l.begin(&leaks{log: l, suppressions: true, whole: true})
 	case died(s):
 		l.fail("%s", strings.TrimSpace(s))

@@ -21,6 +21,9 @@ var text = Format{
 	Read: readText,
 }
 
+const silentText = "no sanitizer, race detector or go test says anything in this text, and that proves nothing: " +
+	"they are silent too if they were killed, or not there. Let muster gate run the program, so that its exit status counts, or give the output of go test -json"
+
 func readText(from *bufio.Reader, r *Report) error {
 	g := newGoText(r)
 	in := lines{from: from}
@@ -35,8 +38,7 @@ func readText(from *bufio.Reader, r *Report) error {
 		g.line(in.number, plainLine(s))
 	}
 	if !g.finish() {
-		r.Break("no sanitizer, race detector or go test says anything in this text, and that proves nothing: they are silent too if they were killed, or not there. " +
-			"Let muster gate run the program, so that its exit status counts, or give the output of go test -json")
+		r.Break(silentText)
 	}
 	r.Tool = toolOf(r)
 	return nil

@@ -65,9 +65,8 @@ func (w *tsanWarning) close() {
 func raceSides(stacks []Stack) string {
 	var sides []string
 	for _, s := range stacks {
-		words := strings.Fields(s.Title)
 		end := strings.Index(s.Title, " by ")
-		if len(words) == 0 || end < 0 || len(sides) == 2 {
+		if end < 0 || strings.Contains(s.Title, " created ") || len(sides) == 2 {
 			continue
 		}
 		access, _, _ := strings.Cut(s.Title[:end], " of size")
