@@ -86,6 +86,20 @@ func (t *tables) events() {
 
 func (t *tables) reports() {
 	t.out.WriteByte('\n')
+	t.head("`muster gate check`, from start to end", "ms", "peak MB")
+	for _, work := range []struct{ name, what string }{
+		{"small", "a report of Valgrind of one leak"},
+		{"large", "one of 100 MB, each leak another"},
+		{"nothing", "a process that does nothing"},
+	} {
+		bench := "Gate/" + work.name
+		peak := "" // of a short process it is that of the process it was forked from
+		if work.name == "large" {
+			peak = t.median(bench, "peak-MB")
+		}
+		t.row(work.what, t.figure(bench, "ms/run"), peak)
+	}
+	t.out.WriteByte('\n')
 	t.head("Reading what test runs leave behind, one core", "MB/s")
 	t.row("Valgrind's XML, a report of 100 MB", t.figure("ReadValgrind", "MB/s"))
 }
