@@ -89,7 +89,7 @@ func (t *Tree) lines(within string) []string {
 	}
 	var lines []string
 	if text, err := t.read(within); err == nil {
-		lines = strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n")
+		lines = strings.Split(strings.TrimSuffix(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n"), "\n")
 	}
 	t.texts[within] = lines
 	return lines

@@ -39,6 +39,7 @@ need "PostgreSQL's server, the second database of the store's tests" postgresql 
 need 'Prometheus, which sends real alerts to the tests' prometheus -- has prometheus
 need 'Alertmanager, which groups and sends them' prometheus-alertmanager -- has_alertmanager
 need 'Valgrind, and the compilers of the programs that it watches' valgrind gcc g++ libc6-dev -- has_valgrind
+need 'OpenSSL, which checks what the gate signs' openssl -- has openssl
 
 has_schema || need 'pip, which fetches the schema of GitLab CI' python3-pip -- has_pip
 
