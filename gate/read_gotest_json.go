@@ -100,10 +100,10 @@ func (g *goStream) line(in *lines, s string) {
 	}
 	var e goEvent
 	switch err := json.Unmarshal([]byte(s), &e); {
+	case in.cut:
+		g.report.Break("line %d: an event of more than %d bytes", in.number, maxLine)
 	case err != nil && !in.ended:
 		g.report.Break("line %d: the stream ends within an event", in.number)
-	case err != nil && in.cut:
-		g.report.Break("line %d: an event of more than %d bytes", in.number, maxLine)
 	case err != nil:
 		g.report.Break("line %d: no event of go test: %v", in.number, err)
 	default:

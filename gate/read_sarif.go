@@ -77,10 +77,15 @@ func sarifVersion(head []byte) (isSARIF bool, version string) {
 // maxDepth is how deep arrays and objects may lie in each other.
 const maxDepth = 1000
 
+var errDeep = shapeError{fmt.Sprintf("more than %d arrays and objects in each other", maxDepth)}
+
 // skipRest passes over the rest of an array or an object whose beginning was
 // read.
 func skipRest(dec *json.Decoder) error {
-	for depth := 1; depth > 0 && depth < maxDepth; {
+	for depth := 1; depth > 0; {
+		if depth > maxDepth {
+			return errDeep
+		}
 		token, err := dec.Token()
 		if err != nil {
 			return err
@@ -223,7 +228,7 @@ func (s *sarifReader) skip() error {
 		case 0:
 			return nil
 		case maxDepth:
-			return shapeError{fmt.Sprintf("more than %d arrays and objects in each other", maxDepth)}
+			return errDeep
 		}
 	}
 	return err

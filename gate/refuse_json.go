@@ -11,14 +11,12 @@ import (
 // or with an object, too: what is one JSON text, or begins one that goes on beyond
 // the head, is refused.
 func refuseJSON(head []byte) string {
+	if s := refuseVet(head); s != "" {
+		return s
+	}
 	trimmed := bytes.TrimSpace(head)
 	if len(trimmed) == 0 || trimmed[0] != '{' && trimmed[0] != '[' {
 		return ""
-	}
-	if bytes.HasPrefix(trimmed, []byte("{}\n")) || bytes.Contains(head, []byte(`"posn":`)) {
-		if s := refuseVet(head); s != "" {
-			return s
-		}
 	}
 	dec := json.NewDecoder(bytes.NewReader(head))
 	var all json.RawMessage
@@ -75,6 +73,9 @@ func containsAll(head []byte, names []string) bool {
 // refuseVet knows go vet -json: an object for each package between comments, and
 // what did not compile in plain words. It ends with 0 whatever it finds.
 func refuseVet(head []byte) string {
+	if trimmed := bytes.TrimSpace(head); !bytes.HasPrefix(trimmed, []byte("{}\n")) && !bytes.Contains(head, []byte(`"posn":`)) {
+		return ""
+	}
 	for line := range bytes.Lines(head) {
 		line = bytes.TrimSpace(line)
 		if len(line) > 0 && !bytes.HasPrefix(line, []byte("#")) && !bytes.ContainsAny(line[:1], "{}[]\"") && !bytes.HasPrefix(line, []byte("vet: ")) {
