@@ -31,6 +31,9 @@ func writeText(to io.Writer, v Verdict, view View) error {
 		p.line("%s", p.in(dim, visible(s)))
 	}
 	for _, problem := range v.problems() {
+		if strings.Contains(v.Reason, problem) {
+			continue // it was said
+		}
 		p.line("  %s %s", p.in(red, "!"), visible(problem))
 	}
 	s := v.shares()

@@ -21,22 +21,22 @@ type gateFlags struct {
 	Suite string `env:"MUSTER_SUITE" placeholder:"NAME" help:"What runs: defects are told apart by it. Default: the name of the CI job, or tests."`
 	Root  string `type:"existingdir" default:"." placeholder:"FOLDER" help:"Of the sources: the repository around it is ours, and all else is not."`
 
-	Baseline string   `placeholder:"FILE" help:"Findings to live with. Default: .muster/baseline.yaml of the repository, if it is there."`
-	Budget   string   `placeholder:"SEVERITY=N,…" help:"How many new findings may pass. Default: critical=0,error=0,warning=0,info=any."`
-	Accept   []string `sep:"none" placeholder:"FINGERPRINT" help:"Add a finding to the baseline; needs --reason and --until."`
-	Reason   string   `placeholder:"TEXT" help:"Why it may stay."`
-	Until    string   `placeholder:"DATE" help:"Its last day, YYYY-MM-DD."`
-	Update   bool     `help:"Take out of the baseline what this run, if it is complete, no longer shows. Nothing is added."`
+	Baseline string   `group:"What passes" placeholder:"FILE" help:"Findings to live with. Default: .muster/baseline.yaml of the repository, if it is there."`
+	Budget   string   `group:"What passes" placeholder:"SEVERITY=N,…" help:"How many new findings may pass. Default: critical=0,error=0,warning=0,info=any."`
+	Accept   []string `group:"What passes" sep:"none" placeholder:"FINGERPRINT" help:"Add a finding to the baseline; needs --reason and --until."`
+	Reason   string   `group:"What passes" placeholder:"TEXT" help:"Why it may stay."`
+	Until    string   `group:"What passes" placeholder:"DATE" help:"Its last day, YYYY-MM-DD."`
+	Update   bool     `group:"What passes" help:"Take out of the baseline what this run, if it is complete, no longer shows. Nothing is added."`
 
 	ownerFlags
 	buildFlags
 
-	TicketsFor []string `enum:"junit,sarif,go-test" placeholder:"FORMAT" help:"Ask for tickets of what these find, too: junit, sarif, go-test."`
+	TicketsFor []string `group:"Server told" enum:"junit,sarif,go-test" placeholder:"FORMAT" help:"Ask for tickets of what these find, too: junit, sarif, go-test."`
 
-	SARIF       string `name:"sarif" placeholder:"FILE" help:"Write SARIF 2.1.0."`
-	JUnit       string `name:"junit" placeholder:"FILE" help:"Write JUnit XML."`
-	CodeQuality string `placeholder:"FILE" help:"Write GitLab's Code Quality report."`
-	Markdown    string `placeholder:"FILE" help:"Write a comment for a merge request."`
+	SARIF       string `group:"What is written" name:"sarif" placeholder:"FILE" help:"Write SARIF 2.1.0."`
+	JUnit       string `group:"What is written" name:"junit" placeholder:"FILE" help:"Write JUnit XML."`
+	CodeQuality string `group:"What is written" placeholder:"FILE" help:"Write GitLab's Code Quality report."`
+	Markdown    string `group:"What is written" placeholder:"FILE" help:"Write a comment for a merge request."`
 
 	signFlags
 	reportFlags
@@ -45,9 +45,9 @@ type gateFlags struct {
 // buildFlags say what is being built, where neither the CI system nor git does:
 // in a hook, which works on no checkout.
 type buildFlags struct {
-	Commit        string `placeholder:"SHA" help:"What is judged. Default: what the CI system or git says, as for the branch."`
-	Branch        string `placeholder:"NAME" help:"The branch that it is of."`
-	DefaultBranch string `env:"MUSTER_DEFAULT_BRANCH" placeholder:"NAME" help:"The branch whose complete runs close tickets."`
+	Commit        string `group:"What is judged" placeholder:"SHA" help:"What is judged. Default: what the CI system or git says, as for the branch."`
+	Branch        string `group:"What is judged" placeholder:"NAME" help:"The branch that it is of."`
+	DefaultBranch string `group:"What is judged" env:"MUSTER_DEFAULT_BRANCH" placeholder:"NAME" help:"The branch whose complete runs close tickets."`
 }
 
 func (f buildFlags) over(b checkout.Build) checkout.Build {

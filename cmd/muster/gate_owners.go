@@ -13,10 +13,10 @@ import (
 
 // ownerFlags say who owns a finding.
 type ownerFlags struct {
-	Codeowners string   `placeholder:"FILE" help:"Who owns which file. Default: where GitLab or GitHub looks for it."`
-	Dialect    string   `enum:"auto,github,gitlab" default:"auto" help:"Whose rules CODEOWNERS follows: github, gitlab, or auto: by the file's place, the CI system, and its sections."`
-	Service    string   `placeholder:"SLUG" help:"The service that is built: its team owns what has no owner."`
-	Catalogue  []string `sep:"none" placeholder:"PATH" help:"Muster's configuration files, which say whose --service is. The server looks by itself."`
+	Codeowners string   `group:"Owners" placeholder:"FILE" help:"Who owns which file. Default: where GitLab or GitHub looks for it."`
+	Dialect    string   `group:"Owners" enum:"auto,github,gitlab" default:"auto" help:"Whose rules CODEOWNERS follows: github, gitlab, or auto: by the file's place, the CI system, and its sections."`
+	Service    string   `group:"Owners" placeholder:"SLUG" help:"The service that is built: its team owns what has no owner."`
+	Catalogue  []string `group:"Owners" sep:"none" placeholder:"PATH" help:"Muster's configuration files, which say whose --service is. The server looks by itself."`
 }
 
 // owners say whose a file is.

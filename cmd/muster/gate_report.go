@@ -20,10 +20,10 @@ import (
 
 // reportFlags say which server hears of a verdict.
 type reportFlags struct {
-	Report       string `env:"MUSTER_REPORT" placeholder:"URL" help:"Tell this Muster, which keeps a ticket for each defect. The token is in MUSTER_TOKEN."`
-	Gate         string `env:"MUSTER_GATE" placeholder:"SLUG" help:"Name of this gate in the server's configuration."`
-	Organization string `short:"o" env:"MUSTER_ORGANIZATION" placeholder:"SLUG" help:"The organization, where the token is good for several."`
-	Unsent       string `env:"MUSTER_UNSENT" placeholder:"FOLDER" help:"Keeps what the server could not be told, for the next time. Default: .muster/unsent of the repository."`
+	Report       string `group:"Server told" env:"MUSTER_REPORT" placeholder:"URL" help:"Tell this Muster, which keeps a ticket for each defect. The token is in MUSTER_TOKEN."`
+	Gate         string `group:"Server told" env:"MUSTER_GATE" placeholder:"SLUG" help:"Name of this gate in the server's configuration."`
+	Organization string `group:"Server told" short:"o" env:"MUSTER_ORGANIZATION" placeholder:"SLUG" help:"The organization, where the token is good for several."`
+	Unsent       string `group:"Server told" env:"MUSTER_UNSENT" placeholder:"FOLDER" help:"Keeps what the server could not be told, for the next time. Default: .muster/unsent of the repository."`
 }
 
 // reportWithin is how long a pipeline waits for the server, in all.
@@ -56,7 +56,7 @@ func (f reportFlags) client(a *app) (*client, error) {
 // kept is what waits in a file for the server.
 type kept struct {
 	Server string          `json:"server"`
-	Gate   string          `json:"gate"`
+	Gate   string          `group:"Server told" json:"gate"`
 	What   string          `json:"what"` // reports, selftests
 	Body   json.RawMessage `json:"body"`
 }

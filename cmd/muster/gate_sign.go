@@ -15,8 +15,8 @@ import (
 
 // signFlags ask for a verdict that is signed.
 type signFlags struct {
-	Artefact string `placeholder:"FILE" help:"What the verdict is about, to be deployed: a file, or sha256:… of an image."`
-	Sign     string `placeholder:"FILE" help:"Write the signed verdict there. The key is in MUSTER_GATE_KEY."`
+	Artefact string `group:"What is signed" placeholder:"FILE" help:"What the verdict is about, to be deployed: a file, or sha256:… of an image."`
+	Sign     string `group:"What is signed" placeholder:"FILE" help:"Write the signed verdict there. The key is in MUSTER_GATE_KEY."`
 }
 
 // gateKey is the variable that holds the private key, and gatePublicKey the one

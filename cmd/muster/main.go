@@ -156,7 +156,8 @@ func parse(parser *kong.Kong, args []string) (parsed *kong.Context, err error) {
 
 func groups() []kong.Group {
 	var out []kong.Group
-	for _, title := range []string{"Server", "Database", "Configuration", "Pipelines", "Signals", "Incidents", "On call", "Automation", "Access"} {
+	for _, title := range []string{"Server", "Database", "Configuration", "Pipelines", "Signals", "Incidents", "On call", "Automation", "Access",
+		"What is judged", "What passes", "Owners", "What is written", "What is signed", "Server told"} {
 		out = append(out, kong.Group{Key: title, Title: title})
 	}
 	return out
