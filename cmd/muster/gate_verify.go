@@ -25,7 +25,7 @@ func (gateVerifyCmd) Help() string {
 	return `A deployment calls it, and goes on only at exit code 0: the artefact is the one that was judged, the
 verdict was pass, and it was signed with a key that is trusted.
 
-  muster gate verify --artefact shop.tar --key gate.pub --max-age 24h muster-verdict.json`
+  muster gate verify --artefact shop.tar --key gate.key.pub --max-age 24h muster-verdict.json`
 }
 
 func (c gateVerifyCmd) Run(a *app) error {

@@ -136,7 +136,11 @@ func TestHelp(t *testing.T) {
 			if strings.Contains(text, "${") {
 				t.Errorf("a variable is left:\n%s", text)
 			}
-			if n := strings.Count(text, "\n"); n > 60 {
+			most := 60
+			if slices.Contains(path, "gate") { // what judges has flags for all that a pipeline wants of it
+				most = 100
+			}
+			if n := strings.Count(text, "\n"); n > most {
 				t.Errorf("%d lines are not short", n)
 			}
 			for line := range strings.Lines(text) {
