@@ -104,6 +104,8 @@ func (e *Engine) gateOf(org, slug string) (*setup, config.Gate, error) {
 	return s, g, nil
 }
 
+// reportedBefore is what was answered to a result before, with the tickets as
+// they are now: so a pipeline can ask for their addresses.
 func (e *Engine) reportedBefore(ctx context.Context, org, gateSlug, result string) (Reported, error) {
 	run, err := e.Store.GateRunOf(ctx, org, gateSlug, result)
 	if err != nil {
@@ -114,6 +116,13 @@ func (e *Engine) reportedBefore(ctx context.Context, org, gateSlug, result strin
 		return r, fmt.Errorf("run of gate %s: %w", gateSlug, err)
 	}
 	r.Repeated = true
+	for i := range r.Defects {
+		d, err := e.Store.DefectByID(ctx, org, r.Defects[i].ID)
+		if err != nil {
+			return r, err
+		}
+		r.Defects[i].Ticket = d.Ticket.URL
+	}
 	return r, nil
 }
 
@@ -213,9 +222,9 @@ func (r *report) see(d gate.Defect, f gate.ResultFinding) {
 		if !f.Opens() {
 			return // the baseline lets it pass, or nobody wants a ticket of it
 		}
-		d.ID, d.Org, d.Gate, d.Suite, d.Fingerprint = id.New(r.at), r.s.org.ID, r.slug, r.result.Suite, f.Fingerprint
+		d.ID, d.Org, d.Gate, d.Suite, d.Fingerprint = cmp.Or(d.ID, id.New(r.at)), r.s.org.ID, r.slug, r.result.Suite, f.Fingerprint
 	}
-	d, anew := d.See(r.result, f, r.judged, r.at)
+	d, anew := d.See(r.result, f, r.judged)
 	d.Team = r.s.ownerOf(r.g, d.Owner)
 	switch {
 	case d.State != gate.DefectOpen || !f.Opens():

@@ -342,8 +342,11 @@ func TestDefectsAtOnce(t *testing.T) {
 func TestDefectRepeated(t *testing.T) {
 	g := startGated(t, postgres(t))
 	same := func(r *gate.Result) { r.ID = "the-same" }
-	a, b := g.report(same, leak("a", "")), g.report(same, leak("a", ""))
-	if a.Repeated || !b.Repeated || a.ID != b.ID || b.New != 1 {
+	a := g.report(same, leak("a", ""))
+	g.issues(g.project, "opened 0")
+	g.settled()
+	b := g.report(same, leak("a", ""))
+	if a.Repeated || !b.Repeated || a.ID != b.ID || b.New != 1 || !strings.HasSuffix(b.Defects[0].Ticket, "/issues/1") {
 		t.Errorf("first %+v, then %+v", a, b)
 	}
 	if _, err := g.Report(t.Context(), g.org, "none", gate.Result{}); !errors.Is(err, store.ErrNotFound) {
@@ -367,9 +370,8 @@ func TestDefectTrackerDown(t *testing.T) {
 		g.report(nil, leak("a", ""), leak("b", ""))
 		g.report(nil, leak("b", ""))
 		g.gitlab.Fail("/api/", 0, vendortest.GitLabFault{})
-		issues := g.issuesByTitle()
 		g.settled()
-		if issues = g.issuesByTitle(); len(issues) != 2 || issues["a"] != "closed 1" || issues["b"] != "opened 0" {
+		if issues := g.issuesByTitle(); len(issues) != 2 || issues["a"] != "closed 1" || issues["b"] != "opened 0" {
 			t.Errorf("issues %v", issues)
 		}
 	})

@@ -83,14 +83,14 @@ func (r Result) Closes() bool { return r.Complete && r.Default && r.Omitted == 0
 // Opens tells whether a finding that is not known yet becomes a defect.
 func (f ResultFinding) Opens() bool { return f.Ticket && f.New }
 
-// See returns the defect after a run that showed it, judged at one instant and
-// received at another; the zero Defect becomes an open one. It tells whether it
-// is open anew: it was not known, or has returned.
+// See returns the defect after a run that showed it, judged at an instant; the
+// zero Defect becomes an open one. It tells whether it is open anew: it was not
+// known, or has returned.
 //
 // A run that was judged before the one that closed the defect says nothing new.
 // Nor does one of another branch about what is mended on the default branch:
 // that branch lacks the fix.
-func (d Defect) See(r Result, f ResultFinding, judged, now time.Time) (_ Defect, anew bool) {
+func (d Defect) See(r Result, f ResultFinding, judged time.Time) (_ Defect, anew bool) {
 	if d.State == "" {
 		d.OpenedAt, d.FirstFrom = judged, r.Source
 	}

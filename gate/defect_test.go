@@ -63,7 +63,7 @@ func TestDefect(t *testing.T) {
 				var changed bool
 				if r.shows {
 					seen++
-					d, changed = d.See(result, f, at, at)
+					d, changed = d.See(result, f, at)
 				} else {
 					d, changed = d.Miss(result, at)
 				}

@@ -71,18 +71,29 @@ func (s *Store) GateRuns(ctx context.Context, org, gateSlug string, limit int) (
 }
 
 // Defects returns the defects of a suite that a report may change, by
-// fingerprint: the open ones, and those that it lists.
+// fingerprint: the open ones, and those that it lists. One whose row cannot be
+// read has no more than its id, its fingerprint and its version: the next report
+// that shows it makes it anew.
 func (t *Tx) Defects(org, gateSlug, suite string, fingerprints []string) (map[string]gate.Defect, error) {
 	found := map[string]gate.Defect{}
 	row := func(scan func(...any) error) error {
-		d, err := scanDefect(scan)
-		if err == nil {
-			found[d.Fingerprint] = d
+		var id, fingerprint string
+		var version int64
+		var body []byte
+		if err := scan(&id, &fingerprint, &version, &body); err != nil {
+			return err
 		}
-		return err
+		var d gate.Defect
+		if json.Unmarshal(body, &d) != nil {
+			d = gate.Defect{}
+		}
+		d.ID, d.Fingerprint, d.Version = id, fingerprint, version
+		found[fingerprint] = d
+		return nil
 	}
-	list := []question{{"open defects", `SELECT version, body FROM defects WHERE org = $1 AND gate = $2 AND suite = $3 AND state = 'open'`, []any{org, gateSlug, suite}, row}}
-	list = append(list, t.b.inLists(fingerprints, "defects", `SELECT version, body FROM defects WHERE suite = $1 AND gate = $2 AND org = $3 AND fingerprint IN (`, row, suite, gateSlug, org)...)
+	const columns = `SELECT id, fingerprint, version, body FROM defects `
+	list := []question{{"open defects", columns + `WHERE org = $1 AND gate = $2 AND suite = $3 AND state = 'open'`, []any{org, gateSlug, suite}, row}}
+	list = append(list, t.b.inLists(fingerprints, "defects", columns+`WHERE suite = $1 AND gate = $2 AND org = $3 AND fingerprint IN (`, row, suite, gateSlug, org)...)
 	if err := t.b.c.ask(t.b.ctx, list); err != nil {
 		return nil, t.b.fail("defects", err)
 	}

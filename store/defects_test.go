@@ -59,6 +59,19 @@ func testDefects(t *testing.T, f fixture) {
 		t.Errorf("(-put +got):\n%s", diff)
 	}
 
+	// A row that cannot be read does not hold up a report.
+	if err := f.Exec(`UPDATE defects SET body = '{' WHERE fingerprint = 'f009' AND org = 'o'`); err != nil {
+		t.Fatal(err)
+	}
+	if got := read("f009")["f009"]; got.ID != all[9].ID || got.Version != 1 || got.State != "" {
+		t.Errorf("an unreadable row: %+v", got)
+	}
+	write(t, f.Store, func(tx *store.Tx) error {
+		d := all[9]
+		d.Version = 1
+		return tx.PutDefects([]gate.Defect{d}, nine)
+	})
+
 	// One that moved meanwhile is not written over.
 	one := found["f007"]
 	one.State, one.Team = gate.DefectClosed, "search"

@@ -45,7 +45,7 @@ func (s *server) gateRoutes() {
 	add(s, viewer, http.MethodGet, base, "list-gates", "The gates, and how they stand", s.gates, tag("gates"))
 	add(s, viewer, http.MethodGet, base+"/{slug}", "get-gate", "A gate, with what it reported last", s.gate, tag("gates"))
 	add(s, reporter, http.MethodPost, base+"/{slug}/reports", "report-gate", "Report what a gate found", s.report, tag("gates"), s.large(reflect.TypeFor[gate.Result]()),
-		describeAs("The body is what `muster gate check --json` prints. One with an id that was reported before does nothing, and is answered as it was then."))
+		describeAs("The body is what `muster gate check --json` prints. One with an id that was reported before does nothing, and is answered as it was then, but with the tickets of now."))
 	add(s, reporter, http.MethodPost, base+"/{slug}/selftests", "report-selftest", "Report a gate's self-test", s.selftest, tag("gates"), s.large(reflect.TypeFor[gate.Selftest]()))
 }
 
