@@ -74,18 +74,10 @@ func sarifVersion(head []byte) (isSARIF bool, version string) {
 	return isSARIF, version
 }
 
-// maxDepth is how deep arrays and objects may lie in each other.
-const maxDepth = 1000
-
-var errDeep = shapeError{fmt.Sprintf("more than %d arrays and objects in each other", maxDepth)}
-
 // skipRest passes over the rest of an array or an object whose beginning was
 // read.
 func skipRest(dec *json.Decoder) error {
 	for depth := 1; depth > 0; {
-		if depth > maxDepth {
-			return errDeep
-		}
 		token, err := dec.Token()
 		if err != nil {
 			return err
@@ -103,6 +95,9 @@ func skipRest(dec *json.Decoder) error {
 // maxValue is how long a result, a rule or another value that is kept in one
 // piece may be, in bytes.
 const maxValue = 8 << 20
+
+// maxDepth is how deep arrays and objects may lie in each other.
+const maxDepth = 1000
 
 var errLongValue = fmt.Errorf("a value of more than %d MB", maxValue>>20)
 
@@ -228,7 +223,7 @@ func (s *sarifReader) skip() error {
 		case 0:
 			return nil
 		case maxDepth:
-			return errDeep
+			return shapeError{fmt.Sprintf("more than %d arrays and objects in each other", maxDepth)}
 		}
 	}
 	return err

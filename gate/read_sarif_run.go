@@ -222,7 +222,6 @@ func (r *runReader) judge() {
 
 // invocation breaks the report if the tool did not do all that it was to do.
 func (r *runReader) invocation(at string, i *givenInvocation) {
-	told := false
 	for _, list := range []struct {
 		name string
 		of   []givenNotification
@@ -230,7 +229,6 @@ func (r *runReader) invocation(at string, i *givenInvocation) {
 		for n, note := range list.of {
 			descriptor, component := r.descriptor(note.Descriptor, func(c *givenComponent) []givenRule { return c.notifications })
 			if cmp.Or(note.Level, descriptor.DefaultConfiguration.Level) == "error" {
-				told = true
 				r.log.report.Break("%s/%s/%d: %s", at, list.name, n, r.message(note.Message, descriptor, component))
 			}
 		}
@@ -238,10 +236,8 @@ func (r *runReader) invocation(at string, i *givenInvocation) {
 	switch {
 	case i.StartFailure != "":
 		r.log.report.Break("%s/processStartFailureMessage: %s", at, i.StartFailure)
-	case i.Successful != nil && !*i.Successful && told:
-		r.log.report.Break("%s/executionSuccessful: false", at)
 	case i.Successful != nil && !*i.Successful:
-		r.log.report.Break("%s/executionSuccessful: false: %s did not come to its end, and does not say why", at, cmp.Or(r.driver.name, "the tool"))
+		r.log.report.Break("%s/executionSuccessful: false: %s did not do all that it was to do", at, cmp.Or(r.driver.name, "the tool"))
 	}
 }
 
