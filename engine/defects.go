@@ -74,6 +74,7 @@ func (e *Engine) Report(ctx context.Context, org, gateSlug string, r gate.Result
 	if err := r.Check(); err != nil {
 		return Reported{}, err
 	}
+	r = r.Cut()
 	var done Reported
 	repeated := false
 	err = e.Store.Write(ctx, func(t *store.Tx) (err error) {

@@ -39,6 +39,7 @@ func (e *Engine) Selftest(ctx context.Context, org, gateSlug string, test gate.S
 	if err := test.Check(); err != nil {
 		return Selftested{}, err
 	}
+	test = test.Cut()
 	var done Selftested
 	err = e.Store.Write(ctx, func(t *store.Tx) error {
 		at := now()

@@ -70,7 +70,7 @@ type DefectTicket struct {
 	Settings   map[string]string `json:"settings,omitempty"`
 }
 
-// keptStack is how many lines of a stack are kept with a defect.
+// keptStack is how many lines of a reported stack are kept.
 const keptStack = 40
 
 // retellAfter is how long after its ticket told of a defect it tells again that
@@ -111,7 +111,7 @@ func (d Defect) See(r Result, f ResultFinding, judged time.Time) (_ Defect, anew
 	d.LastSeen, d.LastFrom = judged, r.Source
 	d.Owner, d.Class, d.Severity, d.Tool, d.Kind, d.Message = f.Owner, f.Class, f.Severity, f.Tool, f.Kind, f.Message
 	d.File, d.Line, d.Function, d.Bytes, d.Blocks = f.File, f.Line, f.Function, f.Bytes, f.Blocks
-	d.Stack = f.Stack[:min(len(f.Stack), keptStack)]
+	d.Stack = f.Stack
 	return d, anew
 }
 

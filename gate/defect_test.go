@@ -1,7 +1,9 @@
 package gate
 
 import (
+	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,7 +98,7 @@ func TestDefectTitle(t *testing.T) {
 
 // TestResultCheck: what the web's test does not reach.
 func TestResultCheck(t *testing.T) {
-	long := strings.Repeat("x", maxResultLine+1)
+	long := strings.Repeat("x", maxID+1)
 	good := func() Result {
 		return Result{Verdict: "pass", Suite: "unit", Findings: []ResultFinding{{Fingerprint: "a", Class: Leak, Severity: Error}}, Reports: []ResultReport{{Name: "a.xml"}}}
 	}
@@ -106,16 +108,10 @@ func TestResultCheck(t *testing.T) {
 	for pointer, edit := range map[string]func(*Result){
 		"/id":                     func(r *Result) { r.ID = "a\nb" },
 		"/suite":                  func(r *Result) { r.Suite = long },
-		"/reason":                 func(r *Result) { r.Reason = long },
 		"/omitted":                func(r *Result) { r.Omitted = -1 },
-		"/commit":                 func(r *Result) { r.Commit = "\x00" },
-		"/branch":                 func(r *Result) { r.Branch = long },
 		"/reports":                func(r *Result) { r.Reports = make([]ResultReport, maxReports+1) },
-		"/reports/0/name":         func(r *Result) { r.Reports[0].Name = long },
 		"/findings/0/fingerprint": func(r *Result) { r.Findings[0].Fingerprint = "a\tb" },
 		"/findings/0/line":        func(r *Result) { r.Findings[0].Line = -1 },
-		"/findings/0/owner":       func(r *Result) { r.Findings[0].Owner = long },
-		"/findings/0/stack":       func(r *Result) { r.Findings[0].Stack = make([]string, maxFrames+1) },
 	} {
 		r := good()
 		edit(&r)
@@ -124,12 +120,32 @@ func TestResultCheck(t *testing.T) {
 			t.Errorf("%s: %v", pointer, err)
 		}
 	}
-	for pointer, s := range map[string]Selftest{
-		"/checks": {Checks: make([]SelftestCheck, maxChecks+1)}, "/checks/0/name": {Checks: []SelftestCheck{{Name: "\n"}}}, "/detail": {Detail: long}, "/id": {ID: long},
-	} {
+	for pointer, s := range map[string]Selftest{"/checks": {Checks: make([]SelftestCheck, maxChecks+1)}, "/id": {ID: long}} {
 		var wrong Wrong
 		if err := s.Check(); !errors.As(err, &wrong) || wrong.Pointer != pointer {
 			t.Errorf("self-test, %s: %v", pointer, err)
 		}
+	}
+}
+
+// TestResultCut: whatever is long is cut, and what was given is left as it was.
+func TestResultCut(t *testing.T) {
+	long := strings.Repeat("<", 1<<20)
+	given := Result{Reason: long, Source: Source{Commit: long, Branch: long, Pipeline: long, Project: long, Default: true}, Findings: []ResultFinding{{
+		Tool: long, Kind: long, Message: long, File: long, Function: long, Owner: long, Stack: slices.Repeat([]string{long}, 300),
+	}}}
+	text, err := json.Marshal(given.Cut())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most := (40 + 11) * 7 * maxResultLine; len(text) > most || !strings.Contains(string(text), `"default_branch":true`) {
+		t.Errorf("%d bytes are left", len(text))
+	}
+	if len(given.Findings[0].Message) != 1<<20 || len(given.Findings[0].Stack) != 300 || len(given.Findings[0].Stack[0]) != 1<<20 {
+		t.Error("what was given is cut, too")
+	}
+	test := Selftest{Detail: long, Checks: []SelftestCheck{{Name: long, Detail: long}}}
+	if cut := test.Cut(); len(cut.Detail)+len(cut.Checks[0].Name)+len(cut.Checks[0].Detail) > 3*maxResultLine || len(test.Checks[0].Name) != 1<<20 {
+		t.Errorf("a self-test: %d bytes of detail", len(cut.Detail))
 	}
 }

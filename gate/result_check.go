@@ -1,17 +1,18 @@
 package gate
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"unicode"
 )
 
-// Bounds of what a gate may report, in bytes unless it says otherwise.
+// Bounds of what a gate reports, in bytes unless it says otherwise.
 const (
-	maxID         = 200
-	maxName       = 200     // of a suite, a tool, a report
-	maxResultLine = 8 << 10 // of any other text
+	maxID         = 200     // of what names a result or a finding; more is refused
+	maxName       = 200     // of a suite, a tool, a format
+	maxResultLine = 8 << 10 // of any other text; the rest is cut off
 	maxReports    = 10_000
 	maxChecks     = 1000
 )
@@ -25,35 +26,26 @@ type Wrong struct {
 // Error says it in one line.
 func (w Wrong) Error() string { return w.Pointer + ": " + w.Detail }
 
-// Check returns the first Wrong of a Result, if there is one. What it lets pass
-// is bounded, and still hostile.
+// Check returns the first Wrong of a Result, if there is one: what names things
+// must, and lists have a bound. All other text is bounded by Cut.
 func (r Result) Check() error {
-	if r.Verdict != "pass" && r.Verdict != "fail" {
+	switch {
+	case r.Verdict != "pass" && r.Verdict != "fail":
 		return Wrong{"/verdict", fmt.Sprintf("want pass or fail; has %q", brief(r.Verdict))}
-	}
-	if r.Suite == "" {
+	case r.Suite == "":
 		return Wrong{"/suite", "is missing"}
-	}
-	if len(r.Findings) > maxFindings {
+	case len(r.Findings) > maxFindings:
 		return Wrong{"/findings", fmt.Sprintf("at most %d are taken; has %d: leave some out and count them in omitted", maxFindings, len(r.Findings))}
-	}
-	if len(r.Reports) > maxReports {
+	case len(r.Reports) > maxReports:
 		return Wrong{"/reports", fmt.Sprintf("at most %d are taken; has %d", maxReports, len(r.Reports))}
-	}
-	if r.Omitted < 0 {
+	case r.Omitted < 0:
 		return Wrong{"/omitted", "is less than 0"}
 	}
-	fields := append(r.Source.texts(), resultText{"id", r.ID, maxID}, resultText{"suite", r.Suite, maxName}, resultText{"reason", r.Reason, maxResultLine})
-	if err := checkTexts("", fields); err != nil {
+	if err := cmp.Or(checkName("/id", r.ID), checkName("/suite", r.Suite)); err != nil {
 		return err
 	}
 	for i, f := range r.Findings {
 		if err := f.check(fmt.Sprintf("/findings/%d", i)); err != nil {
-			return err
-		}
-	}
-	for i, p := range r.Reports {
-		if err := checkTexts(fmt.Sprintf("/reports/%d", i), []resultText{{"name", p.Name, maxResultLine}, {"format", p.Format, maxName}, {"sha256", p.Digest, maxName}}); err != nil {
 			return err
 		}
 	}
@@ -70,17 +62,8 @@ func (f ResultFinding) check(at string) error {
 		return Wrong{at + "/severity", fmt.Sprintf("there is no severity %q", brief(string(f.Severity)))}
 	case f.Line < 0:
 		return Wrong{at + "/line", "is less than 0"}
-	case len(f.Stack) > maxFrames:
-		return Wrong{at + "/stack", fmt.Sprintf("at most %d lines are taken; has %d", maxFrames, len(f.Stack))}
 	}
-	fields := []resultText{
-		{"fingerprint", f.Fingerprint, maxID}, {"tool", f.Tool, maxName}, {"kind", f.Kind, maxResultLine}, {"message", f.Message, maxResultLine}, {"file", f.File, maxResultLine},
-		{"function", f.Function, maxResultLine}, {"owner", f.Owner, maxResultLine}, {"until", f.Until, maxName},
-	}
-	for i, line := range f.Stack {
-		fields = append(fields, resultText{fmt.Sprintf("stack/%d", i), line, maxResultLine})
-	}
-	return checkTexts(at, fields)
+	return checkName(at+"/fingerprint", f.Fingerprint)
 }
 
 // Check is that of a Selftest.
@@ -88,36 +71,51 @@ func (t Selftest) Check() error {
 	if len(t.Checks) > maxChecks {
 		return Wrong{"/checks", fmt.Sprintf("at most %d are taken; has %d", maxChecks, len(t.Checks))}
 	}
-	fields := append(t.Source.texts(), resultText{"id", t.ID, maxID}, resultText{"detail", t.Detail, maxResultLine})
-	for i, c := range t.Checks {
-		fields = append(fields, resultText{fmt.Sprintf("checks/%d/name", i), c.Name, maxName}, resultText{fmt.Sprintf("checks/%d/detail", i), c.Detail, maxResultLine})
-	}
-	return checkTexts("", fields)
+	return checkName("/id", t.ID)
 }
 
-func (s Source) texts() []resultText {
-	return []resultText{
-		{"commit", s.Commit, maxName}, {"branch", s.Branch, maxResultLine}, {"pipeline", s.Pipeline, maxResultLine}, {"project", s.Project, maxResultLine},
-	}
-}
-
-// A resultText is a field that holds one, and how long it may be.
-type resultText struct {
-	field, value string
-	most         int
-}
-
-func checkTexts(at string, fields []resultText) error {
-	for _, f := range fields {
-		if len(f.value) > f.most {
-			return Wrong{at + "/" + f.field, fmt.Sprintf("is longer than %d bytes", f.most)}
-		}
-		// What names something goes where neither ends of lines nor NUL may stand.
-		if f.most <= maxID && strings.ContainsFunc(f.value, unicode.IsControl) {
-			return Wrong{at + "/" + f.field, "has a control character"}
-		}
+// checkName checks what names something, and goes where neither ends of lines nor
+// NUL may stand.
+func checkName(at, name string) error {
+	switch {
+	case len(name) > maxID:
+		return Wrong{at, fmt.Sprintf("is longer than %d bytes", maxID)}
+	case strings.ContainsFunc(name, unicode.IsControl):
+		return Wrong{at, "has a control character"}
 	}
 	return nil
+}
+
+// Cut returns a Result whose texts are bounded: a template of C++ can have a name
+// of a megabyte, and is a finding all the same.
+func (r Result) Cut() Result {
+	r.Reason, r.Source = bounded(r.Reason, maxResultLine), r.Source.cut()
+	r.Findings = slices.Clone(r.Findings)
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		for _, text := range []*string{&f.Tool, &f.Kind, &f.Message, &f.File, &f.Function, &f.Owner} {
+			*text = bounded(*text, maxResultLine)
+		}
+		f.Stack = slices.Clone(f.Stack[:min(len(f.Stack), keptStack)])
+		for j := range f.Stack {
+			f.Stack[j] = bounded(f.Stack[j], maxResultLine)
+		}
+	}
+	return r
+}
+
+// Cut returns a Selftest whose texts are bounded.
+func (t Selftest) Cut() Selftest {
+	t.Detail, t.Source = bounded(t.Detail, maxResultLine), t.Source.cut()
+	t.Checks = slices.Clone(t.Checks)
+	for i := range t.Checks {
+		t.Checks[i].Name, t.Checks[i].Detail = bounded(t.Checks[i].Name, maxResultLine), bounded(t.Checks[i].Detail, maxResultLine)
+	}
+	return t
+}
+
+func (s Source) cut() Source {
+	return Source{Commit: bounded(s.Commit, maxResultLine), Branch: bounded(s.Branch, maxResultLine), Default: s.Default, Pipeline: bounded(s.Pipeline, maxResultLine), Project: bounded(s.Project, maxResultLine)}
 }
 
 // brief is a text for a message.

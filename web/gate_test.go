@@ -45,7 +45,6 @@ func TestReports(t *testing.T) {
 	rows := w.rows()
 	before := rows(t)
 	finding := `{"fingerprint":"a","class":"leak","severity":"error","new":true,"ticket":true}`
-	long := strings.Repeat("x", 9000)
 	for _, tt := range []struct {
 		body         string
 		status       int
@@ -62,8 +61,6 @@ func TestReports(t *testing.T) {
 		{"{\"verdict\":\"fail\",\"suite\":\"unit\",\"findings\":[" + finding + ",\n{\"class\":\"leak\"}]}", 422, "/findings/1/fingerprint", 2, 1},
 		{`{"verdict":"fail","suite":"unit","findings":[` + strings.Replace(finding, "leak", "leek", 1) + `]}`, 422, "/findings/0/class", 1, 73},
 		{`{"verdict":"fail","suite":"unit","findings":[` + strings.Replace(finding, `"error"`, `"dire"`, 1) + `]}`, 422, "/findings/0/severity", 1, 91},
-		{`{"verdict":"fail","suite":"unit","findings":[` + strings.Replace(finding, `"new"`, `"message":"`+long+`","new"`, 1) + `]}`, 422, "/findings/0/message", 1, 109},
-		{`{"verdict":"fail","suite":"unit","findings":[` + strings.Replace(finding, `"new"`, `"stack":["a","`+long+`"],"new"`, 1) + `]}`, 422, "/findings/0/stack/1", 1, 112},
 		{`{"verdict":"fail","suite":"unit","findings":[` + strings.Repeat(finding+",", 10_000) + finding + `]}`, 422, "/findings", 1, 45},
 		{`{"verdict":"fail","suite":"unit","findings":[` + strings.Repeat(" ", 33<<20) + `]}`, 413, "", 1, 1},
 	} {

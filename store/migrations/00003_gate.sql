@@ -47,6 +47,7 @@ CREATE INDEX selftests_good ON selftests (org, gate, at) WHERE good = 1;
 CREATE INDEX selftests_old ON selftests (at);
 
 -- +goose Down
+UPDATE outbox SET state = 'cancelled' WHERE state = 'pending' AND kind IN ('defect', 'news');
 DROP TABLE selftests;
 DROP TABLE defects;
 DROP TABLE gate_runs;
