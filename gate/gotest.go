@@ -178,6 +178,9 @@ func (p *goPackage) failed(name string, t *goTest, died bool) {
 		}
 	}
 	message := name
+	if strings.TrimSpace(name) == "" {
+		message = "a test without a name"
+	}
 	if t.reason != "" {
 		message += ": " + memoryAddress.ReplaceAllString(t.reason, "…")
 	}

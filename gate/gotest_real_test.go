@@ -32,7 +32,7 @@ func TestGoTestReal(t *testing.T) {
 		t.Run(fmt.Sprint(flags), func(t *testing.T) {
 			t.Parallel()
 			out := runGoTest(t, slices.Concat([]string{"-race"}, flags, packages)...)
-			r := mustRead(t, "out", out)
+			r := readString(t, string(out))
 			if diff := cmp.Diff(shopTests, tellTests(r)); diff != "" {
 				t.Errorf("-want +got:\n%s\n%s", diff, out)
 			}
@@ -59,7 +59,7 @@ func checkCuts(t *testing.T, out []byte) {
 		if n > 0 && out[n-1] != '\n' && n%97 != 0 {
 			continue
 		}
-		r := mustRead(t, "out", out[:n])
+		r := readString(t, string(out[:n]))
 		if len(r.Broken) == 0 && r.Total == 0 {
 			t.Fatalf("%d bytes pass:\n%s", n, out[:n])
 		}
@@ -72,7 +72,7 @@ func checkCuts(t *testing.T, out []byte) {
 // TestGoTestRealTimeout lets a test run into its time.
 func TestGoTestRealTimeout(t *testing.T) {
 	t.Parallel()
-	r := mustRead(t, "out", runGoTest(t, "-json", "-timeout=1s", "./hang"))
+	r := readString(t, string(runGoTest(t, "-json", "-timeout=1s", "./hang")))
 	want := []string{"go-test test timed out hang.wait: test timed out after 1s (TestHang)"}
 	if diff := cmp.Diff(want, tellTests(r)); diff != "" || len(r.Broken) > 0 || !r.Stopped {
 		t.Errorf("broken %q, stopped %v, -want +got:\n%s", r.Broken, r.Stopped, diff)
@@ -83,12 +83,12 @@ func TestGoTestRealTimeout(t *testing.T) {
 func TestGoTestRealClean(t *testing.T) {
 	t.Parallel()
 	for _, flags := range []string{"-json", "-v"} {
-		r := mustRead(t, "out", runGoTest(t, flags, "-run=TestAdd|TestNetwork", "./cart"))
+		r := readString(t, string(runGoTest(t, flags, "-run=TestAdd|TestNetwork", "./cart")))
 		if r.Total > 0 || len(r.Broken) > 0 || r.Tests != 1 || r.Skipped != 1 || r.Tool != "go-test" {
 			t.Errorf("%s: %+v", flags, r)
 		}
 	}
-	r := mustRead(t, "out", runGoTest(t, "-json", "-run=Nobody", "./cart"))
+	r := readString(t, string(runGoTest(t, "-json", "-run=Nobody", "./cart")))
 	if want := []string{"go test ran no test"}; !slices.Equal(r.Broken, want) {
 		t.Errorf("no test at all: %q, want %q", r.Broken, want)
 	}

@@ -3,8 +3,8 @@ package gate
 import "testing"
 
 func TestGoTestJSONSamples(t *testing.T) {
-	checkSamples(t, "go-test-json", []sampleWant{
-		{"PROVENANCE.md", text.Name, 0, "that proves nothing", "a table for people"},
-		{"golang-json.ndjson", "go test -json", 5, "", "TestFailing, two that caught their panics and failed, two of TestCases; TestCases failed by them"},
+	readSamples(t, "go-test-json", []sample{
+		{file: "PROVENANCE.md", format: text.Name, broken: "that proves nothing", why: "a table for people"},
+		{file: "golang-json.ndjson", format: "go test -json", total: 5, tests: 11, skipped: 1, why: "TestFailing, two that caught their panics and failed, two of TestCases; TestCases failed by them"},
 	})
 }

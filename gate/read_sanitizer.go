@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"regexp"
 	"strconv"
 	"strings"
@@ -85,7 +86,7 @@ func (l *log) sanitizerReport(s, level, tool string, colon bool, what string) {
 	case strings.HasPrefix(what, "detected memory leaks"):
 		l.begin(&leaks{log: l})
 	case tool == "ThreadSanitizer" && level == "WARNING" && colon:
-		l.begin(&tsanWarning{log: l, kind: tsanPID.ReplaceAllString(what, "")})
+		l.begin(&tsanWarning{log: l, kind: cmp.Or(tsanPID.ReplaceAllString(what, ""), "warning")})
 	case level == "ERROR" || tool == "MemorySanitizer" && colon:
 		// It ends the program, if nobody told the tool to go on.
 		l.report.Stopped = true
@@ -100,7 +101,8 @@ type sanitizerError struct {
 	tool   string
 	name   string
 	head   string // "heap-use-after-free on address …"
-	kind   string // by the SUMMARY; until then the report is not whole
+	ended  bool   // its SUMMARY was read
+	kind   string // by the SUMMARY
 	above  string // the line above the next frame
 	access string // "READ of size 1"
 	region string // "3 bytes inside of 10-byte region"
@@ -116,10 +118,11 @@ var (
 )
 
 func (e *sanitizerError) line(s string) bool {
-	if e.kind != "" || sanitizerHead.MatchString(s) {
+	if e.ended || sanitizerHead.MatchString(s) {
 		return false
 	}
 	if m := summaryLine.FindStringSubmatch(s); m != nil {
+		e.ended = true
 		e.kind, _, _ = strings.Cut(m[2], " ")
 		return true
 	}
@@ -157,10 +160,11 @@ func (e *sanitizerError) detail(s string) {
 }
 
 func (e *sanitizerError) close() {
-	if e.kind == "" {
+	if !e.ended {
 		e.log.fail("the report of %s is cut off: it has no SUMMARY", e.name)
 		e.kind, _, _ = strings.Cut(strings.TrimPrefix(e.head, "attempting "), " ")
 	}
+	e.kind = cmp.Or(e.kind, "error")
 	message := headEnd.ReplaceAllString(strings.TrimPrefix(e.head, "attempting "), "")
 	if !strings.HasPrefix(message, e.kind) {
 		message = e.kind + ": " + message

@@ -207,6 +207,7 @@ func (r *runReader) readArtifacts() error {
 
 // judge tells of the run, as all of it is known.
 func (r *runReader) judge() {
+	r.driver.name = strings.Join(strings.Fields(clip(r.driver.name)), " ")
 	name := cmp.Or(r.driver.name, "SARIF")
 	if tools := r.log.report.Tool; !slices.Contains(strings.Split(tools, ", "), name) {
 		r.log.report.Tool = strings.TrimPrefix(tools+", "+name, ", ")

@@ -61,6 +61,9 @@ func (u *undefinedError) line(s string) bool {
 
 func (u *undefinedError) close() {
 	kind := undefinedKind(u.message)
+	if strings.TrimSpace(u.message) == "" {
+		u.message = kind
+	}
 	u.log.add(Finding{
 		Tool: "ubsan", Kind: kind, Class: undefinedClass(kind), Severity: Error, Message: u.message, At: u.at, Stacks: u.stacks.told(),
 	})

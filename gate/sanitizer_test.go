@@ -62,7 +62,7 @@ func TestSanitizers(t *testing.T) {
 			if status != tt.status {
 				t.Errorf("exit status %d, want %d", status, tt.status)
 			}
-			if diff := cmp.Diff(tt.want, describe(mustRead(t, "log", log))); diff != "" {
+			if diff := cmp.Diff(tt.want, describe(readString(t, string(log)))); diff != "" {
 				t.Errorf("-want +got:\n%s\n%s", diff, log)
 			}
 		})
@@ -84,9 +84,9 @@ func TestSanitizerTruncated(t *testing.T) {
 			if whole < 0 {
 				t.Fatalf("no %q:\n%s", tt.end, log)
 			}
-			total := mustRead(t, "log", log).Total
+			total := readString(t, string(log)).Total
 			for n := range log {
-				r := mustRead(t, "log", log[:n])
+				r := readString(t, string(log[:n]))
 				if len(r.Broken) == 0 && r.Total == 0 {
 					t.Fatalf("%d bytes pass:\n%s", n, log[:n])
 				}
