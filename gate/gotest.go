@@ -102,20 +102,29 @@ var (
 // output takes a line that was written while a test ran; "" for no test.
 func (p *goPackage) output(test, s string) {
 	p.log.test = test
-	leaks := p.log.leaks
-	if _, already := p.log.open.(*goleakList); p.log.line(s) {
-		if _, now := p.log.open.(*goleakList); (now || already || p.log.leaks > leaks) && test != "" {
-			p.test(test).leaked = true
-		}
+	if p.reported(test, s) {
 		return
 	}
-	if test == "" {
-		if endedLine.MatchString(s) {
-			p.ended = clip(s)
-		}
-		return
+	if test != "" {
+		p.test(test).says(s)
+	} else if endedLine.MatchString(s) {
+		p.ended = clip(s)
 	}
-	p.test(test).says(s)
+}
+
+// reported gives a line to the log, and says whether it is part of a report.
+func (p *goPackage) reported(test, s string) bool {
+	leak := test != "" && strings.Contains(s, goleakWords)
+	if p.log.open == nil && !leak && test != "" && strings.HasPrefix(s, "    ") {
+		return false // what a test logs of others, of programs that it ran
+	}
+	if !p.log.line(s) {
+		return false
+	}
+	if leak {
+		p.test(test).leaked = true
+	}
+	return true
 }
 
 // says keeps what a test said last: that is why it failed, if it did.

@@ -152,13 +152,14 @@ func compileError(m []string) buildError {
 
 // finish ends the text. It says whether any tool spoke in it.
 func (g *goText) finish() bool {
+	g.p.log.closeBlock()
 	switch pending := g.p.results > 0 || len(g.p.tests) > 0; {
 	case !pending: // chatter after the last package, or a log without go test
 		g.p.end("cut")
-	case g.verdict == "PASS": // a test binary on its own has no line for its package
+	case g.verdict == "PASS" && g.p.ended == "" && len(g.p.log.died) == 0: // a test binary on its own has no line for its package
 		g.ran = true
 		g.p.end("ok")
-	case g.verdict == "FAIL":
+	case g.verdict != "": // it failed, or died after its tests
 		g.ran = true
 		g.p.end("fail")
 	default:

@@ -36,7 +36,7 @@ var (
 // sanitizer reads a line that names one, in no report.
 func (l *log) sanitizer(s string) {
 	if m := sanitizerHead.FindStringSubmatch(s); m != nil && sanitizers[m[3]] != "" {
-		l.sanitizerReport(s, m[2], m[3], m[4] == ":", m[5])
+		l.sanitizerReport(s, m[2], m[3], m[4] == ":", strings.TrimSpace(m[5]))
 		return
 	}
 	if m := tsanReported.FindStringSubmatch(s); m != nil {

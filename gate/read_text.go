@@ -22,7 +22,7 @@ var text = Format{
 }
 
 const silentText = "no sanitizer, race detector or go test says anything in this text, and that proves nothing: " +
-	"they are silent too if they were killed, or not there. Let muster gate run the program, so that its exit status counts, or give the output of go test -json"
+	"they are silent too if they were killed, or not there. Let `muster gate run` start the program, so that its exit status counts, or give the output of go test -json"
 
 func readText(from *bufio.Reader, r *Report) error {
 	g := newGoText(r)

@@ -13,6 +13,7 @@ func refusal(head []byte) string {
 		refuseBinary,
 		refuseXML,
 		refuseValgrind,
+		refuseHeaptrack,
 		refuseSARIF,
 		refuseJSON,
 	} {

@@ -32,6 +32,7 @@ func TestRefuseFiles(t *testing.T) {
 		{"other JSON", `{"a":1}`, "JSON of a sort that is not known"},
 		{"other JSON, cut off", `{"a":`, "JSON that is cut off"},
 		{"Valgrind's text", "==1== Memcheck, a memory error detector\n==1== Command: ./a\n", "Valgrind's report as text"},
+		{"heaptrack_print", "reading file \"heaptrack.shop.77.zst\" - please wait, this might take some time...\nDebuggee command was: ./shop\nfinished reading file, now analyzing data:\n\nMOST CALLS TO ALLOCATION FUNCTIONS\n", "a profile of heaptrack"},
 		{"suppressions", "{\n   name\n   Memcheck:Leak\n   fun:malloc\n}\n", "suppressions for Valgrind"},
 	} {
 		r := readString(t, tt.head)
