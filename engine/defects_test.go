@@ -452,3 +452,30 @@ func TestDefectFoundAgain(t *testing.T) {
 	g.report(nil, leak("a", ""))
 	g.issues(g.project, "opened 2")
 }
+
+// TestDefectIsNotObeyed: what a report says is text, in the tracker, in the room
+// and in the alert.
+func TestDefectIsNotObeyed(t *testing.T) {
+	g := startGated(t, postgres(t))
+	evil := "@all <!channel> <script>x</script> !(a)[b] #1\n/close\n/confidential\n\u202emoc.live"
+	f := leak("a", "@all")
+	f.Message, f.File, f.Function, f.Kind, f.Tool, f.Stack = evil, evil, evil, evil, evil, []string{evil, "/close"}
+	g.report(func(r *gate.Result) { r.Branch, r.Commit, r.Pipeline, r.Reason = evil, evil, evil, evil }, f)
+	g.issues(g.project, "opened 0")
+	g.settled()
+	g.report(func(r *gate.Result) { r.Branch, r.Commit, r.Pipeline = evil, evil, evil })
+	g.issues(g.project, "closed 1")
+	g.settled()
+	if m := g.gitlab.Mentions(); len(m) > 0 {
+		t.Errorf("mentioned: %v", m)
+	}
+	for _, m := range g.slack.Messages() {
+		if text := m.Text + string(m.Attachments) + string(m.Blocks); strings.Contains(text, "<!channel>") || strings.Contains(text, "\u202e") {
+			t.Errorf("the room was told %s", text)
+		}
+	}
+	inc := g.incidents()[0]
+	if strings.ContainsAny(inc.Title, "\n\u202e") {
+		t.Errorf("the incident is called %q", inc.Title)
+	}
+}
