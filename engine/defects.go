@@ -302,6 +302,13 @@ func (s *setup) ownerOf(g config.Gate, owners string) string {
 // alert opens an alert for each defect that is new or has returned, all of one
 // report in one incident, and ends those of defects that are gone.
 func (r *report) alert() error {
+	var keys []string
+	for _, d := range slices.Concat(r.ended, r.begun) {
+		keys = append(keys, alertKey(d))
+	}
+	if err := r.t.ReadAlerts(r.s.org.ID, "gate:"+r.slug, keys); err != nil {
+		return err
+	}
 	for _, d := range r.ended {
 		ev := event.Event{Action: event.Resolve, Key: alertKey(d), Title: line(d.Title(), event.MaxTitle), Severity: event.SeverityInfo}
 		if err := r.e.takeGate(r.t, r.s, r.slug, ev, "", r.at); err != nil {

@@ -39,6 +39,24 @@ func (t *Tx) Alert(key AlertKey) (incident.Alert, error) {
 	return t.b.all.alerts[key].alert, nil
 }
 
+// ReadAlerts reads the newest alerts of many keys of an integration together;
+// Alert then has them at hand.
+func (t *Tx) ReadAlerts(org, integration string, keys []string) error {
+	space := AlertKey{Org: org, Integration: integration}
+	var unknown []string
+	for _, k := range keys {
+		key := AlertKey{Org: org, Integration: integration, Key: k}
+		if t.alertRow(key) == nil {
+			t.b.all.alerts[key] = noAlert(key)
+			unknown = append(unknown, k)
+		}
+	}
+	if err := t.b.c.ask(t.b.ctx, t.b.alertBodies(space, unknown)); err != nil {
+		return t.b.fail("alerts", err)
+	}
+	return nil
+}
+
 // alertRow returns what is known of a key in this transaction, or nil.
 func (t *Tx) alertRow(key AlertKey) *alertRow {
 	if row := t.staged.alerts[key]; row != nil {
