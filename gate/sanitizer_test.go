@@ -69,8 +69,8 @@ func TestSanitizers(t *testing.T) {
 	}
 }
 
-// TestSanitizerTruncated cuts a real report wherever a killed process could:
-// none of the beginnings passes, and all but the last lines break.
+// TestSanitizerTruncated cuts a real report after each line and within most: none
+// of the beginnings passes, and up to the SUMMARY all are broken.
 func TestSanitizerTruncated(t *testing.T) {
 	for _, tt := range []struct{ sanitizer, source, end string }{
 		{"address", "access.c", "SUMMARY: "},
@@ -86,6 +86,9 @@ func TestSanitizerTruncated(t *testing.T) {
 			}
 			total := readString(t, string(log)).Total
 			for n := range log {
+				if n > 0 && log[n-1] != '\n' && n%31 != 0 {
+					continue
+				}
 				r := readString(t, string(log[:n]))
 				if len(r.Broken) == 0 && r.Total == 0 {
 					t.Fatalf("%d bytes pass:\n%s", n, log[:n])
