@@ -340,6 +340,7 @@ func TestDefectsAtOnce(t *testing.T) {
 
 // TestDefectRepeated: a result that is sent again is answered as it was.
 func TestDefectRepeated(t *testing.T) {
+	t.Parallel()
 	g := startGated(t, postgres(t))
 	same := func(r *gate.Result) { r.ID = "the-same" }
 	a := g.report(same, leak("a", ""))
@@ -390,6 +391,7 @@ func (g *gated) issuesByTitle() map[string]string {
 // TestDefectRefused: a tracker that refuses is told of at the defect, and asked
 // again with the next report.
 func TestDefectRefused(t *testing.T) {
+	t.Parallel()
 	g := startGated(t, postgres(t))
 	g.gitlab.Fail("POST", 1, vendortest.GitLabForbidden())
 	g.report(nil, leak("a", ""))
@@ -409,9 +411,28 @@ func TestDefectRefused(t *testing.T) {
 	g.issues(g.project, "opened 0")
 }
 
+// TestDefectAnswerLost: what the tracker did although its answer was lost is not
+// done a second time.
+func TestDefectAnswerLost(t *testing.T) {
+	t.Parallel()
+	g := startGated(t, postgres(t))
+	for i, want := range []string{"opened 0", "closed 1", "opened 2"} {
+		g.gitlab.Fail("POST", 1, vendortest.GitLabLost())
+		if i == 1 {
+			g.report(nil)
+		} else {
+			g.report(nil, leak("a", ""))
+		}
+		g.issues(g.project, want)
+		g.settled()
+		g.issues(g.project, want)
+	}
+}
+
 // TestDefectsFlood: a first report of an old program does not flood the tracker;
 // the rest follows, report by report.
 func TestDefectsFlood(t *testing.T) {
+	t.Parallel()
 	g := startGated(t, postgres(t))
 	var all []gate.ResultFinding
 	for i := range 120 {
@@ -442,6 +463,7 @@ func TestDefectsFlood(t *testing.T) {
 // TestDefectFoundAgain: a database that knows nothing of a ticket finds it, and
 // opens it again if it was closed.
 func TestDefectFoundAgain(t *testing.T) {
+	t.Parallel()
 	g := startGated(t, postgres(t))
 	g.report(nil, leak("a", ""))
 	g.issues(g.project, "opened 0")
@@ -456,6 +478,7 @@ func TestDefectFoundAgain(t *testing.T) {
 // TestDefectIsNotObeyed: what a report says is text, in the tracker, in the room
 // and in the alert.
 func TestDefectIsNotObeyed(t *testing.T) {
+	t.Parallel()
 	g := startGated(t, postgres(t))
 	evil := "@all <!channel> <script>x</script> !(a)[b] #1\n/close\n/confidential\n\u202emoc.live"
 	f := leak("a", "@all")
