@@ -91,7 +91,7 @@ func TestMemoryText(t *testing.T) {
 		if err != nil || len(r.Broken) > 0 || r.Total != tt.total || len(r.Findings) != min(tt.total, maxFindings) {
 			t.Errorf("%s: %d findings, %d kept, want %d: %q, %v", tt.name, r.Total, len(r.Findings), tt.total, r.Broken, err)
 		}
-		if most -= min(most, before); most > uint64(6+n/4)<<20 {
+		if most -= min(most, before); most > uint64(12+n/4)<<20 {
 			t.Errorf("%s: %d MB are kept of %d MB", tt.name, most>>20, r.Size>>20)
 		}
 		t.Logf("%s: %d MB, %d MB of them at most in the heap", tt.name, r.Size>>20, most>>20)
