@@ -151,6 +151,9 @@ func decide(v Verdict) (pass bool, reason string) {
 	if len(against) > 0 {
 		return false, strings.Join(against, "; ")
 	}
+	if s := cutShort(v); s != "" {
+		return false, s
+	}
 	return true, passed(v)
 }
 
@@ -203,6 +206,18 @@ func unexplained(v Verdict) string {
 		return ""
 	}
 	return fmt.Sprintf("the program ended with status %d, which no finding explains", v.Exit.Code)
+}
+
+// cutShort says that a finding which may pass has ended the program: nobody looked
+// at what comes after it.
+func cutShort(v Verdict) string {
+	wentOn := v.Exit != nil && v.Exit.Code == 0 && v.Exit.Signal == ""
+	i := slices.IndexFunc(v.Reports, func(r Report) bool { return r.Stopped })
+	if i < 0 || wentOn {
+		return ""
+	}
+	return v.Reports[i].Name + ": the program was stopped by a finding that may pass, and what comes after it was not looked at; " +
+		"let the tool go on (halt_on_error=0), or, if it did, say so by the exit status 0"
 }
 
 // passed says what passed.

@@ -45,6 +45,8 @@ func TestJudge(t *testing.T) {
 	fine, today := &Exit{}, time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
 	reachable := lost("f", 3)
 	reachable.Kind, reachable.Severity = "Leak_StillReachable", Info
+	stopped := told("a", lost("f", 3))
+	stopped.Stopped = true
 	test := Finding{Tool: "go-test", Kind: "fail", Class: TestFailure, Severity: Error, Key: "TestX"}
 	tests := []struct {
 		name     string
@@ -64,6 +66,8 @@ func TestJudge(t *testing.T) {
 		{"known for good", Case{Reports: []Report{told("a", lost("f", 3))}, Baseline: knowing(lost("f", 3), time.Time{})}, true, true, "1 known"},
 		{"one known, one new", Case{Reports: []Report{told("a", lost("f", 3), lost("g", 3))}, Baseline: knowing(lost("f", 3), today)}, false, true, "new findings: 1 error"},
 		{"known, but cut off", Case{Reports: []Report{cut("a", lost("f", 3))}, Baseline: knowing(lost("f", 3), today)}, false, false, "a: it ends"},
+		{"known, and it stopped the program", Case{Reports: []Report{stopped}, Baseline: knowing(lost("f", 3), today)}, false, false, "may pass, and what comes after it was not looked at"},
+		{"known, and the program went on", Case{Reports: []Report{stopped}, Baseline: knowing(lost("f", 3), today), Exit: fine}, true, false, "1 known finding"},
 		{"within the budget", Case{Reports: []Report{told("a", lost("f", 3))}, Budget: Budget{Error: 1}}, true, true, "1 new finding within the budget"},
 		{"over it", Case{Reports: []Report{told("a", lost("f", 3), lost("g", 3))}, Budget: Budget{Error: 1}}, false, true, "2 error (1 allowed)"},
 		{"reachable", Case{Reports: []Report{told("a", reachable)}, Budget: Budget{Info: Unlimited}}, true, true, "within the budget"},
