@@ -3,6 +3,7 @@ package gate
 import (
 	"bufio"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,6 +36,7 @@ type valgrindReport struct {
 	lost     int64   // blocks that are definitely lost and told
 	summed   int64   // the same as Valgrind counts them, from protocol 6 on
 	children bool    // other programs that are started are watched, too
+	hidden   string  // option that hides blocks that are definitely lost
 	shared   bool    // the name of the file is the same for all processes
 	sockets  bool    // descriptors are watched, and sockets may be named
 }
@@ -96,6 +98,9 @@ func (v *valgrindReport) judged(err error) error {
 	if v.children && v.shared {
 		v.Break("--trace-children=yes and one file for all processes: they overwrite what others found; %s", ownFile)
 	}
+	if v.hidden != "" && (v.Tool == "" || v.Tool == "memcheck") {
+		v.Break("%s: blocks that are definitely lost are not told", v.hidden)
+	}
 	if v.running { // a forked child counts also what its parent told before, in the parent's file
 		v.compare()
 	}
@@ -124,6 +129,12 @@ func (v *valgrindReport) args(name string) error {
 		arg, err := v.x.Content()
 		if file, ok := strings.CutPrefix(arg, "--xml-file="); ok {
 			v.shared = !strings.Contains(file, "%p")
+		}
+		if kinds, ok := strings.CutPrefix(arg, "--show-leak-kinds="); ok { // the last one counts
+			v.hidden = arg
+			if kinds == "all" || slices.Contains(strings.Split(kinds, ","), "definite") {
+				v.hidden = ""
+			}
 		}
 		v.children = v.children || arg == "--trace-children=yes"
 		v.sockets = v.sockets || strings.HasPrefix(arg, "--track-fds=")

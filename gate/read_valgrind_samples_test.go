@@ -18,7 +18,7 @@ func TestValgrindSamples(t *testing.T) {
 		{file: "gen-cpp-mismatched-free-templates.xml", format: v, total: 6, why: "new[] with delete, two blocks lost and three within them"},
 		{file: "gen-leaks-all.xml", format: v, total: 6, why: "two lost, two within them, one possibly, one reachable"},
 		{file: "gen-leaks-default-kinds.xml", format: v, total: 3, why: "two lost, one possibly; errorcounts is empty"},
-		{file: "gen-leaks-shown-but-not-errors.xml", format: v, total: 1, why: "the program exits with 0, and has a leak"},
+		{file: "gen-leaks-shown-but-not-errors.xml", format: v, total: 1, broken: "--show-leak-kinds=possible", why: "the program exits with 0, and has a leak; what is lost for sure was not to be shown"},
 		{file: "gen-leaks-suppressed.xml", format: v, total: 3, why: "three more are suppressed, and stand in suppcounts alone"},
 		{file: "gen-leaks-static-binary.xml", format: v, total: 10, why: "malloc cannot be watched: no leak, and ten uses of uninitialised values"},
 		{file: "gen-many-270-errors.xml", format: v, total: 180, why: "90 writes and 90 leaks; 90 more are counted, none without being told"},

@@ -39,6 +39,23 @@ func TestValgrindFinding(t *testing.T) {
 	}
 }
 
+// TestValgrindHidden: a report that was told to leave lost blocks out does not say
+// that there are none.
+func TestValgrindHidden(t *testing.T) {
+	for arg, broken := range map[string]bool{
+		"--show-leak-kinds=all": false, "--show-leak-kinds=possible,definite": false, "--leak-check=full": false,
+		"--show-leak-kinds=none": true, "--show-leak-kinds=reachable,possible": true,
+		"--show-leak-kinds=none</arg><arg>--show-leak-kinds=all":      false,
+		"--show-leak-kinds=definite</arg><arg>--show-leak-kinds=none": true,
+	} {
+		r := readString(t, "<valgrindoutput><tool>memcheck</tool><args><vargv><arg>"+arg+"</arg></vargv></args><status><state>RUNNING</state></status>"+
+			"<status><state>FINISHED</state></status></valgrindoutput>")
+		if (len(r.Broken) > 0) != broken {
+			t.Errorf("%s: broken: %q", arg, r.Broken)
+		}
+	}
+}
+
 func TestValgrindClass(t *testing.T) {
 	tests := []struct {
 		tool, kind, what, note string

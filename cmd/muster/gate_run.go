@@ -57,6 +57,9 @@ func (c gateRunCmd) Run(ctx context.Context, a *app) error {
 	if folder, err = filepath.Abs(folder); err != nil {
 		return err
 	}
+	if a.getenv("VALGRIND_OPTS") != "" && c.Tool != probe.Sanitizer {
+		fmt.Fprintln(a.err, "muster gate run: VALGRIND_OPTS is not heeded: --option and --suppressions tell Valgrind more")
+	}
 	stdout := a.out
 	if c.JSON { // which is then all that standard output has
 		stdout = a.err

@@ -29,7 +29,8 @@ const (
 // A signer signs verdicts about one artefact.
 type signer struct {
 	signFlags
-	key ed25519.PrivateKey
+	key    ed25519.PrivateKey
+	digest string // of the artefact, before anything ran
 }
 
 func (f signFlags) signer(a *app) (*signer, error) {
@@ -49,13 +50,20 @@ func (f signFlags) signer(a *app) (*signer, error) {
 	if err != nil {
 		return nil, misused("%s: %w", gateKey, err)
 	}
-	return &signer{f, key}, nil
+	_, digest, err := artefact(f.Artefact)
+	if err != nil {
+		return nil, misused("%w: it is to be there before it is judged", err)
+	}
+	return &signer{f, key, digest}, nil
 }
 
 func (s *signer) sign(v gate.Verdict, b gate.Baseline) error {
 	name, digest, err := artefact(s.Artefact)
 	if err != nil {
 		return fmt.Errorf("sign: %w", err)
+	}
+	if digest != s.digest {
+		return fmt.Errorf("sign: %s was changed by the run: what goes out is not what was tested", name)
 	}
 	lives := "" // of what it lives with
 	if len(b) > 0 {

@@ -252,6 +252,9 @@ func TestGateRun(t *testing.T) {
 		return string(text)
 	}
 	sanitizer := []string{"--tool", "sanitizer"}
+	orphan := func(does string) string {
+		return "int main(void) { if (!fork()) { setsid(); if (!fork()) { " + does + " } _exit(0); } int s; wait(&s); return 0; }\n"
+	}
 	const quit = "#include <stdlib.h>\n#include <unistd.h>\n#include <signal.h>\n#include <sys/wait.h>\n"
 	tests := []struct {
 		name, source string
@@ -284,11 +287,14 @@ func TestGateRun(t *testing.T) {
 		{"UBSan, which ends with 0", "int main(int n, char **v) { n += 2147483647; return n == 0; }\n", []string{"-fsanitize=undefined"}, sanitizer, exitFailed, "new findings"},
 		{"built without one", cleanC, nil, sanitizer, exitFailed, "not a program that was built with a sanitizer"},
 		{"ASan, exit 3", "int main(void) { return 3; }\n", []string{"-fsanitize=address"}, sanitizer, exitFailed, "status 3, which no finding explains"},
+		{"leaking in a child that outlives it", quit + orphan("sleep(1); volatile char *p = malloc(7); p[0] = 1; p = 0; exit(0);"), nil, nil, exitFailed, "new findings: 1 error"},
+		{"ASan, leaking in a child that outlives it", quit + orphan("sleep(1); volatile char *p = malloc(7); p[0] = 1; p = 0; exit(0);"), []string{"-fsanitize=address"}, sanitizer, exitFailed, "new findings: 1 error"},
+		{"ASan, and a child does not end", quit + orphan("sleep(600);"), []string{"-fsanitize=address"}, sanitizer, exitFailed, "ran on when the program had ended"},
+		{"clean, and a child ends late", quit + orphan("sleep(1); exit(0);"), nil, nil, exitFine, "no findings"},
 		{"with its own arguments", "#include <string.h>\nint main(int n, char **v) { return n != 3 || strcmp(v[1], \"--json\") || strcmp(v[2], \"a b\"); }\n", nil, nil, exitFine, "no findings"},
 	}
-	for _, tt := range tests {
+	for _, tt := range tests { // one after the other: each adopts what outlives its program
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
 			g := newGateRig(t)
 			program := filepath.Join(g.root, "program")
 			compile := func(to, source string) {
@@ -320,6 +326,53 @@ func TestGateRun(t *testing.T) {
 			}
 			if r.Verdict == "fail" && strings.HasPrefix(tt.name, "leaking") && (r.Findings[0].Class != gate.Leak || r.Findings[0].Bytes == 0) {
 				t.Errorf("%+v", r.Findings)
+			}
+		})
+	}
+}
+
+// TestGateRunBlinded: what keeps a tool from looking, or from telling, is not
+// heeded or fails the gate. It never passes.
+func TestGateRunBlinded(t *testing.T) {
+	for _, tool := range []string{"valgrind", "cc"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip("not here: " + tool)
+		}
+	}
+	g := newGateRig(t)
+	source := g.file("leaking.c", leakingC)
+	plain, asan := filepath.Join(g.root, "plain"), filepath.Join(g.root, "asan")
+	for to, flag := range map[string]string{plain: "-O0", asan: "-fsanitize=address"} {
+		if out, err := exec.Command("cc", "-g", flag, "-o", to, source).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	hush := g.file("hush.supp", "{\n all\n Memcheck:Leak\n fun:*\n ...\n}\n")
+	odd := filepath.Join(g.root, "it's %p of a:b")
+	if err := os.Mkdir(odd, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const script = "\"$0\"; exit 0"
+	tests := []struct {
+		name, variable, value string
+		args                  []string
+		reason                string
+	}{
+		{"suppressed by VALGRIND_OPTS", "VALGRIND_OPTS", "--suppressions=" + hush, []string{"--", plain}, "new findings: 1 error"},
+		{"children left out by VALGRIND_OPTS", "VALGRIND_OPTS", "--trace-children-skip=*", []string{"--", "sh", "-c", script, plain}, "new findings: 1 error"},
+		{"leaks that are not shown", "", "", []string{"--option=--show-leak-kinds=none", "--option=--errors-for-leak-kinds=none", "--", plain}, "--show-leak-kinds=none"},
+		{"leaks that nobody looks for", "ASAN_OPTIONS", "detect_leaks=0", []string{"--tool", "sanitizer", "--", asan}, "ASAN_OPTIONS turns detect_leaks off"},
+		{"a folder of odd name", "TMPDIR", odd, []string{"--tool", "sanitizer", "--instrumented", asan, "--", "sh", "-c", script, asan}, "new findings: 1 error"},
+		{"a folder of odd name, Valgrind", "TMPDIR", odd, []string{"--", "sh", "-c", script, plain}, "new findings: 1 error"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if tt.variable != "" {
+				t.Setenv(tt.variable, tt.value)
+			}
+			code, out, errs := g.muster(append([]string{"run", "--root", g.root}, tt.args...)...)
+			if code != exitFailed || !strings.Contains(out, tt.reason) {
+				t.Errorf("exit %d\n%s%s", code, out, errs)
 			}
 		})
 	}
@@ -358,6 +411,19 @@ func TestGateSign(t *testing.T) {
 	g.env[gateKey] = string(secret)
 	sign(signed, clean, exitFine)
 	sign(failed, bad, exitFailed)
+
+	unsigned := filepath.Join(g.root, "none", "changed.json")
+	if code, _, errs := g.muster("check", "--artefact", filepath.Join(g.root, "later.tar"), "--sign", unsigned, clean); code != exitMisused || !strings.Contains(errs, "before it is judged") {
+		t.Errorf("an artefact that is not there yet: exit %d: %s", code, errs)
+	}
+	changing := g.file("changing.tar", "tested")
+	if code, _, errs := g.muster("run", "--root", g.root, "--artefact", changing, "--sign", unsigned, "--", "sh", "-c", "echo more >> \"$0\"", changing); code != exitFailed ||
+		!strings.Contains(errs, "changed by the run") && !strings.Contains(errs, "valgrind is not installed") {
+		t.Errorf("an artefact that the run changed: exit %d: %s", code, errs)
+	}
+	if _, err := os.Stat(unsigned); err == nil {
+		t.Error("what was changed is signed")
+	}
 
 	text, err := os.ReadFile(signed)
 	if err != nil {

@@ -54,7 +54,11 @@ func (r Run) Do(ctx context.Context) (Ended, error) {
 	}
 	command, env := r.Command, os.Environ()
 	if r.Tool == Sanitizer {
-		env = append(env, sanitizerOptions(r.Reports, os.Getenv)...)
+		options, err := sanitizerOptions(r.Reports, os.Getenv)
+		if err != nil {
+			return Ended{}, err
+		}
+		env = append(env, options...)
 	} else {
 		program, err := exec.LookPath("valgrind")
 		if err != nil {
@@ -67,6 +71,10 @@ func (r Run) Do(ctx context.Context) (Ended, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that children end with it
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = grace
+	if err := adopt(); err != nil {
+		return Ended{}, err
+	}
+	other := children(nil)
 	err := cmd.Run()
 	state := cmd.ProcessState
 	if state == nil {
@@ -75,7 +83,12 @@ func (r Run) Do(ctx context.Context) (Ended, error) {
 	if ctx.Err() != nil {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what did not listen
 	}
-	ended := Ended{Code: state.ExitCode(), Late: errors.Is(ctx.Err(), context.DeadlineExceeded), Blind: r.blind()}
+	outlived := r.outlived(ctx, other)
+	ended := Ended{Code: state.ExitCode(), Late: errors.Is(ctx.Err(), context.DeadlineExceeded), Blind: r.blind(os.Getenv)}
+	if len(outlived) > 0 {
+		p := outlived[0]
+		ended.Blind = fmt.Sprintf("%s (process %d) ran on when the program had ended, and was ended after %s: the program is to end or await what it starts", p.name, p.id, linger)
+	}
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		ended.Signal = status.Signal().String()
 	}
@@ -84,13 +97,16 @@ func (r Run) Do(ctx context.Context) (Ended, error) {
 }
 
 // blind says why the tool could not see what the program does.
-func (r Run) blind() string {
+func (r Run) blind(getenv func(string) string) string {
 	switch r.Tool {
 	case "memcheck":
 		if static(r.Command[0]) {
 			return r.Command[0] + " is linked statically: Valgrind does not see what it allocates; link it dynamically"
 		}
 	case Sanitizer:
+		if name := leaksUnseen(getenv); name != "" {
+			return name + " turns detect_leaks off, so that nobody looks for leaks"
+		}
 		programs := r.Instrumented
 		if len(programs) == 0 {
 			programs = r.Command[:1]

@@ -3,8 +3,10 @@ package probe
 import (
 	"debug/buildinfo"
 	"debug/elf"
+	"fmt"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -17,10 +19,17 @@ const Sanitizer = "sanitizer"
 // sanitizerOptions tell all sanitizers to write into files of the folder, one for
 // each process that finds something, and keep what the environment says besides
 // (github.com/google/sanitizers/wiki/SanitizerCommonFlags).
-func sanitizerOptions(folder string, getenv func(string) string) []string {
+func sanitizerOptions(folder string, getenv func(string) string) ([]string, error) {
+	quote := "'"
+	if strings.Contains(folder, quote) {
+		quote = `"`
+	}
+	if strings.Contains(folder, quote) {
+		return nil, fmt.Errorf("sanitizers cannot be told a folder with both sorts of quotes in its name: %s; TMPDIR or --keep names another", folder)
+	}
 	var env []string
 	for _, name := range []string{"ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS", "MSAN_OPTIONS"} {
-		options := "log_path='" + filepath.Join(folder, "sanitizer") + "'"
+		options := "log_path=" + quote + filepath.Join(folder, "sanitizer") + quote
 		if name == "UBSAN_OPTIONS" {
 			options += ":print_stacktrace=1"
 		}
@@ -29,11 +38,25 @@ func sanitizerOptions(folder string, getenv func(string) string) []string {
 		}
 		env = append(env, name+"="+options)
 	}
-	race := "log_path=" + filepath.Join(folder, "race")
+	race := "log_path=" + quote + filepath.Join(folder, "race") + quote
 	if given := getenv("GORACE"); given != "" {
 		race = given + " " + race
 	}
-	return append(env, "GORACE="+race)
+	return append(env, "GORACE="+race), nil
+}
+
+// leaksOff is a flag as sanitizers read it. The last one of a variable counts.
+var leaksOff = regexp.MustCompile(`(?:^|[ ,:\n\t\r])detect_leaks=["']?(\w+)`)
+
+// leaksUnseen names the variable by which sanitizers look for no leaks, or "".
+func leaksUnseen(getenv func(string) string) string {
+	for _, name := range []string{"ASAN_OPTIONS", "LSAN_OPTIONS"} {
+		said := leaksOff.FindAllStringSubmatch(getenv(name), -1)
+		if len(said) > 0 && slices.Contains([]string{"0", "no", "false"}, said[len(said)-1][1]) {
+			return name
+		}
+	}
+	return ""
 }
 
 // instrumented says whether a program has a sanitizer: a library of one, calls
