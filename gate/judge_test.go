@@ -192,6 +192,8 @@ func TestFind(t *testing.T) {
 		"/other/lib/c.h":              "lib/c.h",
 		"/usr/include/c++/12/a.c":     "",
 		"/build/glibc-xyz/stdlib/a.c": "",
+		"/usr/src/app/src/b.c":        "src/b.c", // where containers build
+		"/usr/src/googletest/src/b.c": "",
 		"/elsewhere/zlib/b.c":         "", // neither src/b.c nor src/deep/b.c
 		`C:\work\shop\src\b.c`:        "src/b.c",
 		"":                            "",

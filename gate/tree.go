@@ -153,6 +153,9 @@ var systemFolders = []string{
 	"/usr/src/", "/lib/", "/lib32/", "/lib64/", "/opt/gcc", "/rustc/", "/build/glibc", "/nix/store/", "/snap/",
 }
 
+// containerFolder is where images of containers build what is given to them.
+const containerFolder = "/usr/src/app/"
+
 // systemParts are those of paths to the sources of C libraries, compilers and
 // tools, which are told as they were where their packages were made.
 var systemParts = []string{
@@ -163,7 +166,7 @@ var systemParts = []string{
 func systemFile(name string) bool {
 	name = strings.ReplaceAll(name, `\`, "/")
 	for _, f := range systemFolders {
-		if strings.HasPrefix(name, f) {
+		if strings.HasPrefix(name, f) && !strings.HasPrefix(name, containerFolder) {
 			return true
 		}
 	}

@@ -16,7 +16,7 @@ import (
 type gateCheckCmd struct {
 	gateFlags
 	Reports    []string `arg:"" name:"report" optional:"" help:"Files, folders (all files within, at any depth), patterns, or - for standard input."`
-	ExitStatus int      `placeholder:"N" default:"-1" help:"How the program ended that wrote them: $?. One other than 0 that no finding explains fails the gate."`
+	ExitStatus *int     `placeholder:"N" help:"How the program ended that wrote them: $?. One other than 0 that no finding explains fails the gate."`
 }
 
 func (gateCheckCmd) Help() string {
@@ -40,14 +40,18 @@ func (c gateCheckCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	var exit *gate.Exit
-	if c.ExitStatus >= 0 {
-		exit = exitOf(c.ExitStatus)
+	if c.ExitStatus != nil {
+		exit = exitOf(*c.ExitStatus)
 	}
 	return j.conclude(ctx, reports, exit)
 }
 
-// exitOf is what a shell's status says: 128 and more is a signal's number.
+// exitOf is what a shell's status says: 128 and more is a signal's number. Python
+// tells a signal as its number below 0.
 func exitOf(status int) *gate.Exit {
+	if status < 0 {
+		return &gate.Exit{Code: -1, Signal: signalName(-status)}
+	}
 	if status > 128 && status < 160 {
 		return &gate.Exit{Code: -1, Signal: signalName(status - 128)}
 	}

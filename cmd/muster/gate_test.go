@@ -97,6 +97,9 @@ func TestGateCheck(t *testing.T) {
 		{"an error exit", []string{"--exit-status", "3", clean}, "", exitFailed, "status 3, which no finding explains"},
 		{"a good exit", []string{"--exit-status", "0", clean}, "", exitFine, "no findings"},
 		{"a signal, as a shell tells it", []string{"--exit-status", "139", clean}, "", exitFailed, "SIGSEGV"},
+		{"a signal, as Python tells it", []string{"--exit-status=-11", clean}, "", exitFailed, "SIGSEGV"},
+		{"the least of them", []string{"--exit-status=-1", clean}, "", exitFailed, "SIGHUP"},
+		{"a number that is no signal's", []string{"--exit-status=-1000", clean}, "", exitFailed, "1000"},
 		{"a budget", []string{"--budget", "error=1", bad}, "", exitFine, "within the budget"},
 	}
 	for _, tt := range tests {
