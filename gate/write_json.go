@@ -16,7 +16,9 @@ import (
 const (
 	listedFindings = 5_000
 	listedFrames   = 64
-	listedFrame    = 1 << 10 // bytes of one
+	listedFrame    = 1 << 10  // bytes of one
+	listedStacks   = 12 << 20 // bytes of JSON from which findings are listed without their stacks
+	listedBytes    = 20 << 20 // of all findings
 )
 
 // Result is the verdict as JSON shows it. Check lets it pass, whatever reports
@@ -33,14 +35,21 @@ func (v Verdict) Result() Result {
 		Reports:  []ResultReport{},
 		Omitted:  v.Omitted,
 	}
+	size := 0
 	for i, f := range v.Findings {
-		if i == listedFindings {
+		listed := f.result()
+		length := lengthOf(listed)
+		if size+length > listedStacks {
+			listed.Stack = nil
+			length = lengthOf(listed)
+		}
+		if size += length; i == listedFindings || size > listedBytes {
 			r.Omitted += len(v.Findings) - i
 			break
 		}
-		r.Findings = append(r.Findings, f.result())
+		r.Findings = append(r.Findings, listed)
 	}
-	for _, report := range v.Reports {
+	for _, report := range listedReports(v.Reports) {
 		var broken []string
 		for _, why := range report.Broken {
 			broken = append(broken, bounded(why, maxResultLine))
@@ -56,6 +65,29 @@ func (v Verdict) Result() Result {
 		})
 	}
 	return r
+}
+
+// lengthOf is how many bytes a finding takes in JSON.
+func lengthOf(f ResultFinding) int {
+	text, _ := json.Marshal(f) // which has nothing that JSON cannot hold
+	return len(text)
+}
+
+// listedReports are the reports that are listed. Where there are too many, as of a
+// build that starts a process for each file, those that tell nothing are left out.
+func listedReports(all []Report) []Report {
+	if len(all) <= maxReports {
+		return all
+	}
+	var some []Report
+	for _, silent := range []bool{false, true} {
+		for _, r := range all {
+			if (r.Total == 0 && len(r.Broken) == 0) == silent && len(some) < maxReports {
+				some = append(some, r)
+			}
+		}
+	}
+	return some
 }
 
 func (f Finding) result() ResultFinding {

@@ -587,3 +587,42 @@ func TestEveryClassHasHelp(t *testing.T) {
 		t.Errorf("(-Classes +classHelps)\n%s", diff)
 	}
 }
+
+// TestResultFits: whatever a run finds, and however many processes it has, the
+// server takes what it is told of it.
+func TestResultFits(t *testing.T) {
+	const body = 32 << 20 // web takes no more
+	stack := Stack{}
+	for range listedFrames {
+		stack.Frames = append(stack.Frames, Frame{Function: strings.Repeat("std::map<int,", 60)})
+	}
+	v := Verdict{Suite: "unit", Reason: "r", At: time.Unix(0, 0)}
+	for i := range listedFindings {
+		v.Findings = append(v.Findings, Finding{Fingerprint: fmt.Sprintf("%032x", i), Tool: "memcheck", Kind: "K", Class: Leak, Severity: Error, Count: 1, Stacks: []Stack{stack}})
+	}
+	for i := range maxReports + 5 {
+		v.Reports = append(v.Reports, Report{Name: fmt.Sprint(i)})
+	}
+	v.Reports[maxReports+4].Break("cut off")
+	r := v.Result()
+	text, err := json.Marshal(r)
+	if err != nil || len(text) > body {
+		t.Errorf("%d bytes, %v", len(text), err)
+	}
+	if err := r.Check(); err != nil {
+		t.Error(err)
+	}
+	if len(r.Findings) != listedFindings || r.Omitted != 0 || len(r.Findings[0].Stack) == 0 || len(r.Findings[listedFindings-1].Stack) > 0 {
+		t.Errorf("%d findings, %d omitted", len(r.Findings), r.Omitted)
+	}
+	if r.Reports[0].Broken == nil {
+		t.Error("the report that is broken is left out, and clean ones are not")
+	}
+	for i := range v.Findings {
+		v.Findings[i].Message = strings.Repeat("<", maxText)
+	}
+	r = v.Result()
+	if text, _ := json.Marshal(r); len(text) > body || len(r.Findings) == 0 || len(r.Findings)+r.Omitted != listedFindings {
+		t.Errorf("%d bytes, %d findings, %d omitted", len(text), len(r.Findings), r.Omitted)
+	}
+}
