@@ -13,6 +13,7 @@ type Tree struct {
 	byBase map[string][]string // paths within the repository by their last part
 	read   func(path string) ([]byte, error)
 	texts  map[string][]string // lines of files that were asked for
+	homes  map[string]string   // what find found, by the name as a report has it
 }
 
 // NewTree makes a Tree of the repository at root with the files (paths within
@@ -20,7 +21,7 @@ type Tree struct {
 // may be nil where no source is at hand. The zero Tree knows no files: then our
 // own code is what is not known to be the system's.
 func NewTree(root string, files []string, read func(path string) ([]byte, error)) *Tree {
-	t := &Tree{root: strings.TrimSuffix(root, "/"), byBase: map[string][]string{}, read: read, texts: map[string][]string{}}
+	t := &Tree{root: strings.TrimSuffix(root, "/"), byBase: map[string][]string{}, read: read, texts: map[string][]string{}, homes: map[string]string{}}
 	for _, f := range files {
 		t.byBase[path.Base(f)] = append(t.byBase[path.Base(f)], f)
 	}
@@ -31,17 +32,26 @@ func NewTree(root string, files []string, read func(path string) ([]byte, error)
 // it absolute on this machine or another, relative to where a compiler stood, or
 // but a name.
 func (t *Tree) find(name string) (string, bool) {
+	home, ok := t.homes[name]
+	if !ok {
+		home = t.search(name)
+		t.homes[name] = home
+	}
+	return home, home != ""
+}
+
+func (t *Tree) search(name string) string {
 	if name == "" {
-		return "", false
+		return ""
 	}
 	name = path.Clean(strings.ReplaceAll(name, `\`, "/"))
 	if within, ok := strings.CutPrefix(name, t.root+"/"); ok && t.root != "" {
 		if slices.Contains(t.byBase[path.Base(name)], within) {
-			return within, true
+			return within
 		}
 	}
 	if systemFile(name) {
-		return "", false
+		return ""
 	}
 	best, length, several := "", 0, false
 	for _, f := range t.byBase[path.Base(name)] {
@@ -55,9 +65,9 @@ func (t *Tree) find(name string) (string, bool) {
 		}
 	}
 	if several { // it is none of them for sure
-		return "", false
+		return ""
 	}
-	return best, best != ""
+	return best
 }
 
 // parts counts those of a path.
