@@ -182,13 +182,14 @@ func TestFingerprint(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	tree := NewTree("/builds/shop", []string{"a.c", "src/b.c", "src/c.h", "lib/c.h", "src/deep/b.c"}, nil)
+	tree := NewTree("/builds/shop", []string{"a.c", "src/b.c", "src/c.h", "lib/c.h", "src/deep/b.c", "deep/b.c"}, nil)
 	for name, want := range map[string]string{
 		"/builds/shop/a.c":            "a.c",
 		"/home/ana/shop/src/b.c":      "src/b.c",
 		"../../src/b.c":               "src/b.c",
 		"src/deep/b.c":                "src/deep/b.c",
-		"c.h":                         "", // there are two
+		"deep/b.c":                    "deep/b.c", // though src/deep/b.c ends so, too
+		"c.h":                         "",         // there are two
 		"/other/lib/c.h":              "lib/c.h",
 		"/usr/include/c++/12/a.c":     "",
 		"/build/glibc-xyz/stdlib/a.c": "",

@@ -45,10 +45,12 @@ func (t *Tree) search(name string) string {
 		return ""
 	}
 	name = path.Clean(strings.ReplaceAll(name, `\`, "/"))
-	if within, ok := strings.CutPrefix(name, t.root+"/"); ok && t.root != "" {
-		if slices.Contains(t.byBase[path.Base(name)], within) {
-			return within
-		}
+	within := name
+	if t.root != "" {
+		within = strings.TrimPrefix(name, t.root+"/")
+	}
+	if slices.Contains(t.byBase[path.Base(name)], within) {
+		return within
 	}
 	if systemFile(name) {
 		return ""
