@@ -23,6 +23,7 @@ import (
 	"github.com/musterhq/muster/config"
 	"github.com/musterhq/muster/engine"
 	"github.com/musterhq/muster/event"
+	"github.com/musterhq/muster/gate"
 	"github.com/musterhq/muster/incident"
 	"github.com/musterhq/muster/internal/faultdisk"
 	"github.com/musterhq/muster/internal/faultwire"
@@ -32,6 +33,7 @@ import (
 	"github.com/musterhq/muster/notify"
 	"github.com/musterhq/muster/runbook"
 	"github.com/musterhq/muster/store"
+	"github.com/musterhq/muster/ticket"
 )
 
 // everything is a configuration in whose story each kind of unit is written.
@@ -42,12 +44,14 @@ users:
   ana: {contacts: {a: {probe: ana}}}
   bob: {contacts: {a: {probe: bob}}}
   carl: {contacts: {a: {probe: carl}}}
+teams: {finders: {room: {probe: room}}}
 connections: {probe: {probe: ''}}
 schedules: {primary: {timezone: Europe/London, layers: [{users: [ana], rotate: daily, handoff: "09:00"}]}}
 policies:
   climbs: {steps: [{notify: [schedule:primary], wait: WAIT}, {notify: [user:bob], wait: 10m}]}
   once: {steps: [{notify: [user:carl], wait: 10m}]}
 services: {checkout: {policy: climbs}, search: {policy: once}}
+gates: {memory: {service: search, owners: {"@shop/finders": finders}, ticket: {desk: probe}}}
 integrations: {i: {kind: muster, key: the-only-key, service: checkout}}
 logs: {shop: {format: ndjson, service: search}}
 runbooks: {fix: {approve: {by: user:bob, within: 5m}, steps: [{flip: {}}], verify: {signal: trigger, recovers_within: 20s}}}
@@ -69,6 +73,59 @@ type play struct {
 	pager probe
 	mu    sync.Mutex
 	flips int // how often the runbook's step was applied
+	desk  map[string]*deskTicket
+}
+
+// A deskTicket is one of the story's tracker.
+type deskTicket struct {
+	open     bool
+	comments map[string]bool // by key
+}
+
+// tracker is the story's: it keeps tickets by their keys, as all trackers do.
+func (p *play) tracker() ticket.Tracker {
+	p.desk = map[string]*deskTicket{}
+	change := func(ref ticket.Ref, do func(*deskTicket)) error {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		do(p.desk[ref.ID])
+		return nil
+	}
+	type (
+		out = *wire.Client
+		set = config.Settings
+	)
+	return ticket.Tracker{
+		Kind: config.Kind{Name: "desk", Via: []string{"probe"}},
+		Create: func(_ context.Context, _ out, _, _ set, issue ticket.Issue) (ticket.Ref, error) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if p.desk[issue.Key] == nil {
+				p.desk[issue.Key] = &deskTicket{open: true, comments: map[string]bool{}}
+			}
+			return ticket.Ref{ID: issue.Key, URL: "https://desk.shop.example/" + issue.Key, Closed: !p.desk[issue.Key].open}, nil
+		},
+		Comment: func(_ context.Context, _ out, _, _ set, ref ticket.Ref, key, _ string) error {
+			return change(ref, func(d *deskTicket) { d.comments[key] = true })
+		},
+		Close: func(_ context.Context, _ out, _, _ set, ref ticket.Ref) error {
+			return change(ref, func(d *deskTicket) { d.open = false })
+		},
+		Reopen: func(_ context.Context, _ out, _, _ set, ref ticket.Ref) error {
+			return change(ref, func(d *deskTicket) { d.open = true })
+		},
+	}
+}
+
+// tickets tell what stands in the tracker.
+func (p *play) tickets() (list []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range p.desk {
+		list = append(list, fmt.Sprintf("open: %v, %d comments", d.open, len(d.comments)))
+	}
+	slices.Sort(list)
+	return list
 }
 
 // step is the runbook's, which mends the traffic.
@@ -105,7 +162,8 @@ func (p *play) flipped() int {
 type outcome struct {
 	Sent   []string // to whom, for what, and whether it came again
 	Rows   map[string][]string
-	Events int // raw ones that are kept
+	Desk   []string // tickets
+	Events int      // raw ones that are kept
 	Flips  int
 	Again  []string // what was to be done again, and why
 	Broken []string // invariants
@@ -134,9 +192,9 @@ func perform(t *testing.T, address, direct string, begin, end func()) (o outcome
 		}
 		return nil
 	}
-	channels, steps := []notify.Kind{p.pager.kind()}, append([]runbook.Step{p.step()}, runbook.Steps...)
+	channels, steps, trackers := []notify.Kind{p.pager.kind()}, append([]runbook.Step{p.step()}, runbook.Steps...), []ticket.Tracker{p.tracker()}
 	p.e = engine.New(engine.Deps{
-		Store: p.st, Wire: wire.New(wire.Options{Now: time.Now, Transport: accepting{}}), Channels: channels, Steps: steps, Kinds: engine.KindsOf(channels, steps, nil),
+		Store: p.st, Wire: wire.New(wire.Options{Now: time.Now, Transport: accepting{}}), Channels: channels, Steps: steps, Trackers: trackers, Kinds: engine.KindsOf(channels, steps, trackers),
 		Pace: engine.Pace{Audit: 20 * time.Second, Jitter: func(most time.Duration) time.Duration { return most }},
 		Key:  key, Log: log, Keep: store.Keep{Tombstones: time.Hour, Windows: time.Hour, Events: time.Hour, Outbox: time.Hour},
 	})
@@ -234,6 +292,16 @@ func (p *play) lines(bad int) {
 	})
 }
 
+// report is what a pipeline tells of a run that shows leaks.
+func (p *play) report(id string, leaks ...string) {
+	p.t.Helper()
+	r := gate.Result{ID: id, Verdict: "fail", Reason: "leaks", Suite: "unit", Complete: true, Source: gate.Source{Branch: "main", Default: true}}
+	for _, l := range leaks {
+		r.Findings = append(r.Findings, leak(l, "@shop/finders"))
+	}
+	p.again("report", func() error { _, err := p.e.Report(p.t.Context(), p.org, "memory", r); return err })
+}
+
 func trigger(key, service string, severity event.Severity) event.Event {
 	return event.Event{Action: event.Trigger, Key: key, Title: key, Service: service, Severity: severity}
 }
@@ -254,6 +322,12 @@ func (p *play) story() {
 	time.Sleep(21 * time.Second)
 	p.do(disk, engine.Command{Do: "acknowledge"})
 	p.apply("20s")
+	// A pipeline shows two leaks, the next one shows one of them, and then it is back.
+	p.report("run-1", "f1", "f2")
+	time.Sleep(6 * time.Second)
+	p.report("run-2", "f1")
+	time.Sleep(6 * time.Second)
+	p.report("run-3", "f2")
 	// A rule fires, its runbook is approved, carried out, and helps.
 	for range 6 {
 		p.lines(10)
@@ -316,6 +390,8 @@ var tables = map[string]string{
 	"postmortems": `SELECT CAST(i.number AS TEXT) FROM postmortems p JOIN incidents i ON i.id = p.incident`,
 	"resources":   `SELECT kind || ' ' || slug FROM resources`,
 	"revisions":   `SELECT CAST(number AS TEXT) FROM revisions`,
+	"gate runs":   `SELECT gate || ' ' || result FROM gate_runs`,
+	"defects":     `SELECT fingerprint || ' ' || state || ' ' || team FROM defects`,
 	"counter":     `SELECT name || ' ' || value FROM counters WHERE org <> ''`,
 }
 
@@ -330,7 +406,7 @@ var halves = map[string]string{
 }
 
 func (p *play) outcome() (o outcome) {
-	o.Rows, o.Again, o.Flips, o.Broken = map[string][]string{}, p.told, p.flipped(), p.broken
+	o.Rows, o.Again, o.Flips, o.Broken, o.Desk = map[string][]string{}, p.told, p.flipped(), p.broken, p.tickets()
 	for name, query := range tables {
 		for _, row := range p.column(query) {
 			o.Rows[name] = append(o.Rows[name], strings.ReplaceAll(row, p.org, "o"))
@@ -400,6 +476,9 @@ func (o outcome) differs(other outcome) string {
 			for _, row := range rows {
 				count[table+": "+row] += sign
 			}
+		}
+		for _, d := range of.Desk {
+			count["ticket: "+d] += sign
 		}
 		for _, s := range of.Sent {
 			count["sent: "+s] += sign
