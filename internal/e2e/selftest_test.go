@@ -74,3 +74,21 @@ END
 		}
 	})
 }
+
+// TestGateAtTerminal: a program that reads the terminal can, and who called the
+// gate has the terminal again when it ends.
+func TestGateAtTerminal(t *testing.T) {
+	t.Parallel()
+	program(t, "valgrind")
+	script := program(t, "script")
+	dir := t.TempDir()
+	write(t, dir, "ask.c", "#include <stdio.h>\nint main(void) { char s[9]; return !fgets(s, 9, stdin) || s[0] != 'y'; }\n")
+	if out, err := exec.Command(program(t, "cc"), "-o", dir+"/ask", dir+"/ask.c").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd := exec.Command(script, "-qec", binary+" gate run -- ./ask && read again && echo \"then: $again\"", "/dev/null")
+	cmd.Dir, cmd.Stdin = dir, strings.NewReader("yes\nmore\n")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "PASS") || !strings.Contains(string(out), "then: more") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}

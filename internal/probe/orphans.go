@@ -16,15 +16,6 @@ import (
 // linger is how long processes may run on that outlive the program.
 const linger = 5 * time.Second
 
-// adopt makes this process the parent of those that outlive theirs, so that none
-// gets out of sight, whatever session it is in (prctl(2)).
-func adopt() error {
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("watch what outlives the program: %w", err)
-	}
-	return nil
-}
-
 // A process is a child of this one.
 type process struct {
 	id   int

@@ -69,6 +69,7 @@ func (r Run) Do(ctx context.Context) (Ended, error) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = env, r.In, r.Out, r.Err
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that children end with it
+	defer lend(cmd)()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = grace
 	if err := adopt(); err != nil {
