@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -256,5 +258,74 @@ func (c *circle) told(what string) {
 	})
 	if err != nil {
 		c.Fatal(err)
+	}
+}
+
+// TestGateKilled: the server is killed again and again while two pipelines report
+// the same defects, and send again what was not answered. In the end there is one
+// ticket for each, and none is open when all are gone.
+func TestGateKilled(t *testing.T) {
+	t.Parallel()
+	c := newCircle(t)
+	const rounds, each = 6, 5
+	leak := func(n int) map[string]any {
+		return map[string]any{
+			"fingerprint": fmt.Sprintf("%032x", n), "tool": "memcheck", "kind": "Leak_DefinitelyLost", "class": "leak", "severity": "error", "message": "lost",
+			"file": "src/basket.c", "line": n, "function": "f", "count": 1, "owner": "@shop/payments", "new": true, "ticket": true,
+		}
+	}
+	report := func(base, id string, findings ...map[string]any) error {
+		return (api{base, adminToken}).post("/api/v1/gates/shop-memory/reports", map[string]any{
+			"id": id, "verdict": "fail", "reason": "leaks", "suite": "memory", "complete": true, "default_branch": true, "branch": "main",
+			"findings": findings, "reports": []any{},
+		}, nil)
+	}
+	for round := range rounds {
+		var findings []map[string]any
+		for n := range (round + 1) * each {
+			findings = append(findings, leak(n+1))
+		}
+		var pipelines sync.WaitGroup
+		for pipeline := range 2 {
+			pipelines.Go(func() {
+				id := fmt.Sprintf("run-%d-%d", round, pipeline)
+				if err := eventually(30*time.Second, func() error { return report(c.base, id, findings...) }); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		time.Sleep(time.Duration(rand.IntN(150)) * time.Millisecond)
+		c.server.kill()
+		c.restart()
+		pipelines.Wait()
+	}
+	opened := func(want int) func() error {
+		return func() error {
+			titles, open := map[string]bool{}, 0
+			for _, issue := range c.gitlab.Issues(c.project) {
+				if titles[issue.Title] {
+					t.Fatalf("twice: %s", issue.Title)
+				}
+				titles[issue.Title] = true
+				if issue.State == "opened" {
+					open++
+				}
+			}
+			if len(titles) != rounds*each || open != want {
+				return fmt.Errorf("%d tickets, %d open; want %d, %d open", len(titles), open, rounds*each, want)
+			}
+			return nil
+		}
+	}
+	if err := eventually(45*time.Second, opened(rounds*each)); err != nil {
+		t.Fatal(err)
+	}
+	if err := report(c.base, "all-gone"); err != nil {
+		t.Fatal(err)
+	}
+	c.server.kill()
+	c.restart()
+	if err := eventually(45*time.Second, opened(0)); err != nil {
+		t.Error(err)
 	}
 }
