@@ -40,6 +40,9 @@ func valgrindClass(tool, kind, what, note string) (Class, Severity) {
 	case "FdBadClose", "FdBadUse":
 		return UndefinedBehavior, Error
 	}
+	if kind == "CondRaceErr" || tool == "helgrind" && strings.Contains(what, "associated lock is not held") {
+		return LockMisuse, Info // POSIX allows it, and C++ advises it: only sometimes is it a mistake
+	}
 	if tool == "helgrind" || tool == "drd" {
 		return LockMisuse, Error
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,8 +16,9 @@ import (
 // way; what was to be written and is not fails the gate: nobody could see it.
 func (j *judging) conclude(ctx context.Context, reports []gate.Report, exit *gate.Exit) error {
 	v := j.verdict(ctx, reports, exit)
-	if err := j.keepBaseline(ctx, &v, reports, exit); err != nil {
-		return err
+	kept := j.keepBaseline(ctx, &v, reports, exit)
+	if kept != nil && !errors.Is(kept, errIncomplete) {
+		return kept
 	}
 	if err := j.write(v); err != nil {
 		return err
@@ -27,11 +29,14 @@ func (j *judging) conclude(ctx context.Context, reports []gate.Report, exit *gat
 		}
 	}
 	j.reportFlags.report(ctx, j.app, j.checkout.Root, v.Result())
-	if !v.Pass {
+	if kept == nil && !v.Pass {
 		return errReported
 	}
-	return nil
+	return kept
 }
+
+// errIncomplete says that a run cannot take anything out of the baseline.
+var errIncomplete = errors.New("--update: the run is not complete, so what it does not show may be there still; nothing was taken out")
 
 func (j *judging) verdict(ctx context.Context, reports []gate.Report, exit *gate.Exit) gate.Verdict {
 	tree := gate.NewTree("", nil, nil)
@@ -72,7 +77,7 @@ func (j *judging) keepBaseline(ctx context.Context, v *gate.Verdict, reports []g
 	}
 	if j.Update {
 		if !v.Complete {
-			return fmt.Errorf("--update: the run is not complete, so what it does not show may be there still: %s", v.Reason)
+			return errIncomplete
 		}
 		next, removed = next.Without(v.Gone), len(v.Gone)
 	}
