@@ -78,7 +78,7 @@ func (c *checker) gates() {
 		}
 		c.ticket(g.Ticket, path+".ticket")
 		if service && g.Ticket.Kind == "" && c.d.Services[g.Service].Ticket.Kind == "" {
-			c.add(path, fmt.Sprintf("has no ticket, and service %s has none: what the gate finds would be told to nobody", g.Service), "")
+			c.add(path, fmt.Sprintf("has no ticket, and service %s has none: what the gate finds would get none", g.Service), "")
 		}
 	}
 }

@@ -137,7 +137,7 @@ func decodeReport(body []byte, into any) error {
 	case errors.As(err, &kind):
 		offset, f.Detail, f.Pointer = kind.Offset, "wants "+kindName(kind.Type)+"; has "+kind.Value, pathPointer(kind.Field)
 	case errors.As(err, &at):
-		f.Detail = "an instant wants the form 2026-11-22T15:04:05Z"
+		f.Detail = "wants instants of the form 2026-11-22T15:04:05Z"
 	default:
 		f.Detail = "is no report of a gate"
 	}

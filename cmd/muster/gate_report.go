@@ -23,6 +23,7 @@ type reportFlags struct {
 	Report       string `group:"Server told" env:"MUSTER_REPORT" placeholder:"URL" help:"Tell this Muster, which keeps a ticket for each defect. The token is in MUSTER_TOKEN."`
 	Gate         string `group:"Server told" env:"MUSTER_GATE" placeholder:"SLUG" help:"Name of this gate in the server's configuration."`
 	Organization string `group:"Server told" short:"o" env:"MUSTER_ORGANIZATION" placeholder:"SLUG" help:"The organization, where the token is good for several."`
+	TokenFile    string `group:"Server told" env:"MUSTER_TOKEN_FILE" placeholder:"FILE" help:"File that holds the token; MUSTER_TOKEN goes before it."`
 	Unsent       string `group:"Server told" env:"MUSTER_UNSENT" placeholder:"FOLDER" help:"Keeps what the server could not be told, for the next time. Default: .muster/unsent of the repository."`
 }
 
@@ -45,7 +46,7 @@ func (f reportFlags) check(a *app) error {
 }
 
 func (f reportFlags) client(a *app) (*client, error) {
-	api, err := clientFlags{Server: f.Report, Organization: f.Organization}.client(a)
+	api, err := clientFlags{Server: f.Report, Organization: f.Organization, TokenFile: f.TokenFile}.client(a)
 	if err != nil {
 		return nil, misused("--report: %s", strings.Replace(err.Error(), "--server (MUSTER_URL)", "it", 1))
 	}
@@ -117,8 +118,13 @@ func (f reportFlags) send(ctx context.Context, a *app, k kept, name string) erro
 // stops at the first that the server cannot take now. What it refuses for good
 // is put aside.
 func (f reportFlags) tellKept(ctx context.Context, a *app, folder string) {
-	names, _ := filepath.Glob(filepath.Join(globQuoted(folder), "*.json"))
-	slices.Sort(names) // ids begin with the time they were made at
+	var names []string
+	entries, _ := os.ReadDir(folder) // sorted: ids begin with the time they were made at
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".json") {
+			names = append(names, filepath.Join(folder, e.Name()))
+		}
+	}
 	for _, name := range names[:min(len(names), maxUnsent)] {
 		var k kept
 		text, err := os.ReadFile(name)
@@ -161,9 +167,4 @@ func keep(folder, name string, k kept) error {
 		err = writeWhole(filepath.Join(folder, ".gitignore"), []byte("*\n"))
 	}
 	return err
-}
-
-// globQuoted makes a path one that a pattern takes literally.
-func globQuoted(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
